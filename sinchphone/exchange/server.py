@@ -349,6 +349,7 @@ class Exchange:
             url=self._url_for_clients,
             record=self.record,
             bad_line=self._options.simulated_line,
+            phones=self._others.phones if self._others is not None else None,
         )
 
     async def __aenter__(self) -> Self:

@@ -27,6 +27,7 @@ from sinchphone.exchange.management.health import HEALTH_PATHS
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.middlewares import Route
 from sinchphone.exchange.options import ExchangeOptions, StoreAddress
+from sinchphone.exchange.processes.phones import PhoneRows
 from sinchphone.exchange.processes.requests import ProcessRequests
 from sinchphone.exchange.pubnub.rights import ChannelRights
 from sinchphone.exchange.pubsub.attendance import SharedAttendance
@@ -94,13 +95,16 @@ class OfOtherProcesses:
     rooms: RoomOwners
     calls: SharedCalls
     carried: CarriedCalls
+    phones: PhoneRows
 
     @classmethod
     def of(cls, store: RedisStore, directory: Directory) -> "OfOtherProcesses":
         """Of the process that this store serves."""
         process = store.process
-        requests = ProcessRequests(store, store, process)
-        return cls(requests, RoomOwners(store, process), SharedCalls(store, directory, process), CarriedCalls(store, process))
+        phones = PhoneRows(store, store, process)
+        requests = ProcessRequests(store, store, process, taken_for_dead=phones.taken_for_dead)
+        carried = CarriedCalls(store, process)
+        return cls(requests, RoomOwners(store, process), SharedCalls(store, directory, process), carried, phones)
 
     def calls_of(self, directory: Directory, own_ends: Sequence[Destinations]) -> OtherProcesses:
         """What calls have to do with them. ``own_ends``: who answers here, whatever a backend says."""
@@ -122,6 +126,7 @@ class Sharing:
     ) -> None:
         self._store = store
         self._rooms = others.rooms
+        self._phones = others.phones
         self._requests = others.requests
         self._directory = directory
         self._rights = rights
@@ -167,6 +172,7 @@ class Sharing:
             await self._store.catch_up()
             self._requests.bury(application, process)
             self._rooms.bury(application, process)
+            await self._phones.bury(application, process)
             await self._attendance.bury(application, process, time.time())
             await self._calls.adopt(application, process)
         except StoreError as error:

@@ -41,6 +41,7 @@ async def open_gateway(options: GatewayOptions, parts: GatewayParts, *, certific
         url=parts.url,
         record=parts.record,
         bad_line=parts.bad_line,
+        phones=parts.phones,
         certificate=certificate,
     )
     return Gateway(options, parts.calls, runtime)

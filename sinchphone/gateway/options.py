@@ -59,7 +59,7 @@ class SipSettings:
     """How the gateway speaks SIP.
 
     ``users`` maps each phone's user to its password; ``trusted`` are the addresses and networks of proxies and PBXs that need not prove
-    who calls. Port 0 takes a free port. Without ``rtpengine_digits`` digits never become INFO with rtpengine.
+    who calls; those of ``proxies`` must. Port 0 takes a free port. Without ``rtpengine_digits`` digits never become INFO with rtpengine.
     """
 
     host: str = key("127.0.0.1", read_host, "address that SIP and its sound use", trusted_only=True)
@@ -75,6 +75,12 @@ class SipSettings:
     )
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
     trusted: tuple[str, ...] = key([], read_texts, "addresses and networks of PBXs and proxies that need no password", trusted_only=True)
+    proxies: tuple[str, ...] = key(
+        [],
+        read_texts,
+        "addresses and networks of proxies in front of phones that say by Path (RFC 3327) how a phone is reached; phones prove who calls",
+        trusted_only=True,
+    )
     public_address: str | None = key("", read_text, "the address that others see, where that is another", trusted_only=True)
     media: MediaEngine = key("python", one_of("python", "rtpengine"), "what carries sound: python, or an rtpengine")
     rtpengine: tuple[WeightedAddress, ...] = key(
@@ -98,7 +104,7 @@ class SipSettings:
 
     def __post_init__(self) -> None:
         """Raises ConfigError."""
-        for network in self.trusted:
+        for network in (*self.trusted, *self.proxies):
             read_network(network)
         if self.public_address is not None and not is_host(self.public_address):
             raise ConfigError(

@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import secrets
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
@@ -17,6 +18,7 @@ from sinchphone.exchange.calls.usage import UsageRecords
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import Certificate
+from sinchphone.exchange.processes.phones import PhoneRows
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.recordings.recordings import Recordings
@@ -33,6 +35,7 @@ from sinchphone.gateway.options import GatewayOptions, SipSettings
 from sinchphone.gateway.routing.routing import Routes
 from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip.registrar import Registrar
+from sinchphone.gateway.sip.shared_bindings import NONCES, SharedBindings
 from sinchphone.gateway.sip_agents import SipAgents, SipSide
 from sinchphone.gateway.trunk.metering import Metering
 from sinchphone.gateway.trunk.trunk import Trunk
@@ -88,6 +91,7 @@ async def open_runtime(
     url: str,
     record: EventRecord,
     bad_line: SimulatedLine | None = None,
+    phones: PhoneRows | None = None,
     certificate: Certificate | None = None,
 ) -> GatewayRuntime:
     """A gateway that listens for phones, where that's wanted. ``applications`` as in ``ExchangeOptions``: the first is the one that SIP
@@ -106,7 +110,7 @@ async def open_runtime(
         first = next(iter(applications), "")
         trunk = Trunk(options.trunk, is_this_machine=is_this_machine) if options.trunk is not None else None
         metering = Metering(options.trunk, usage) if options.trunk is not None else None
-        registrar = Registrar(options.sip.users if options.sip is not None else {})
+        registrar = await _registrar(options.sip, phones, first, stack)
         agents = SipAgents(options.sip, trunk, registrar, take, certificate, record)
         stack.push_async_callback(agents.close)
         await agents.start()
@@ -144,6 +148,16 @@ async def _open_media_backends(media_backends: MediaBackends, stack: AsyncExitSt
     stack.push_async_callback(media_backends.close)
     await media_backends.start()
     return media_backends
+
+
+async def _registrar(sip: SipSettings | None, phones: PhoneRows | None, application: str, stack: AsyncExitStack) -> Registrar:
+    """Of this process, which knows the phones of the others where several have them together. Raises StoreError."""
+    if sip is None or phones is None:
+        return Registrar(sip.users if sip is not None else {})
+    nonce_key = bytes.fromhex(await phones.agree(NONCES, secrets.token_hex(32)))
+    registrar = Registrar(sip.users, shared=SharedBindings(phones, application, nonce_key))
+    stack.push_async_callback(registrar.close)
+    return registrar
 
 
 def _keep_trunk(trunk: Trunk, listening: SipSide | None, stack: AsyncExitStack) -> TrunkAddresses:

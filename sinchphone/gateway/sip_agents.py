@@ -59,9 +59,10 @@ class SipAgents:
         self._starting = asyncio.Lock()
 
     async def start(self) -> None:
-        """Listen for phones, where that's wanted. Raises ConfigError and NetworkError."""
+        """Listen for phones, where that's wanted, and know those of other processes. Raises ConfigError and NetworkError."""
         if self._listens:
             await self.towards(None)
+            await self._registrar.join()
 
     async def close(self) -> None:
         """Hang up what is left and close the sockets. May be called twice."""
@@ -135,6 +136,8 @@ class SipAgents:
             realm=settings.realm,
             algorithms=settings.digest,
             domains=frozenset(names),
+            proxies=Networks(settings.proxies),
+            reached_at=local_address() if host in EVERYWHERE else host,
             trunks=(*trunks, TrunkPeer(name=PEER, hosts=Networks(settings.trusted))),
         )
 

@@ -34,10 +34,12 @@ Serve: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any
 class ProcessRequests:
     """One process's end of it. ``process`` is its name."""
 
-    def __init__(self, store: Store, feed: Feed, process: str) -> None:
+    def __init__(self, store: Store, feed: Feed, process: str, *, taken_for_dead: Callable[[], None] = lambda: None) -> None:
+        """``taken_for_dead``: what is to be done where the others have buried us."""
         self.process = process
         self._store = store
         self._feed = feed
+        self._taken_for_dead = taken_for_dead
         self._serve: dict[str, Serve] = {}  # by kind
         self._waiting: dict[str, tuple[str, asyncio.Future[Mapping[str, Any]]]] = {}  # by number; whom we asked
         self._asked = 0
@@ -158,6 +160,7 @@ class ProcessRequests:
         application, process = key
         if process == self.process:  # the others took us for dead
             self._store.put(PROCESSES, application, process, time.time())
+            self._taken_for_dead()
             return
         self._known.get(application, set()).discard(process)
         for asked, answer in self._waiting.values():

@@ -48,6 +48,7 @@ CALLS: Final = Table("calls", ("application", "call_id"), ("process", "members")
 CARRIED_CALLS: Final = Table("carried_calls", ("application", "call_id"), ("process", "placed_by", "members"))
 ROOM_OWNERS: Final = Table("room_owners", ("application", "room"), ("process",))
 CALLBACK_URLS: Final = Table("callback_urls", ("application",), ("primary", "fallback"))
+PHONES: Final = Table("phones", _OF_USER, ("bindings",))
 PROCESSES: Final = Table("processes", ("application", "process"), ("began_at",))
 
 OUTLASTING: Final = (  # what is shared by several processes of one exchange, and known to one alone too when it starts again
@@ -72,5 +73,6 @@ SHARED: Final = (
     CARRIED_CALLS,
     ROOM_OWNERS,
     CALLBACK_URLS,
+    PHONES,
     PROCESSES,
 )  # the last ones are of processes that run

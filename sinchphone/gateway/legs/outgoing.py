@@ -3,6 +3,7 @@
 import time
 import unicodedata
 from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
@@ -124,12 +125,12 @@ class OutgoingLegs:
 
     def _to_phone(self, sip: SipSide, contact: Contact, call: Dialling, route: ToUser, hops: int) -> OutgoingLeg:
         invitation = Invitation(
-            target=SipTarget(contact.uri, contact.hop),
-            caller=_address_of(sip, call.caller),
+            target=SipTarget(contact.uri, contact.hop, contact.route),
+            caller=_known_there(_address_of(sip, call.caller), sip, contact),
             headers=_private(route.headers) | _diverted(call, sip),
             srtp=Srtp.IF_POSSIBLE if contact.hop.transport == "tls" else None,
             max_forwards=hops,
-            barred=self._barred,
+            barred=() if contact.route else self._barred,
             may_follow=_never,  # its user's rights decide
             user=route.user,
         )
@@ -250,6 +251,14 @@ def _address_of(sip: SipSide, caller: CallerName, caller_id: str | None = None) 
         host, port = _host_of(domain)
     display_name = caller.display_name or (caller.identity if caller.domain is Domain.MXP else "")
     return SipAddress(SipUri("sip", user, host, port), display_name)
+
+
+def _known_there(caller: SipAddress, sip: SipSide, contact: Contact) -> SipAddress:
+    """As a phone knows who calls that registered at another process: of that one's address, not ours."""
+    if not contact.route or (caller.uri.host, caller.uri.port) != (sip.name, sip.agent.port):
+        return caller
+    there = contact.route[0].uri
+    return replace(caller, uri=replace(caller.uri, host=there.host, port=there.port))
 
 
 def _host_of(domain: str) -> tuple[str, int | None]:

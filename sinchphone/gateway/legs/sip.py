@@ -312,8 +312,11 @@ class SipOutgoingLeg(_SipLeg):
 
     @property
     def signalled_from(self) -> str | None:
-        """Where its answers come from; before one came, where a phone registered from."""
-        hop = (self._call.heard_from if self._call is not None else None) or self._invitation.target.hop
+        """Where its answers come from; before one came, or where others hand them on, where a phone registered from."""
+        target = self._invitation.target
+        if target.route and target.hop is not None:
+            return target.hop.host
+        hop = (self._call.heard_from if self._call is not None else None) or target.hop
         return hop.host if hop is not None else None
 
     @property

@@ -2,7 +2,7 @@
 
 ::
 
-    Wire -> request -> who is it? -> INVITE: Usage, router(SipCall) | in a dialog: its Usage | REGISTER: Registrar | OPTIONS | 4xx
+    Wire -> request -> EdgeProxy | who is it? -> INVITE: Usage, router(SipCall) | its Usage | REGISTER: Registrar | OPTIONS | 4xx
     invite() -> Usage -> Wire
 """
 
@@ -21,6 +21,7 @@ from typing import Any, Final, TypeAlias
 from sinchphone.errors import RemoteProtocolError, SinchphoneError
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts, SipTarget
+from sinchphone.gateway.sip.edge import EdgeProxy
 from sinchphone.gateway.sip.limits import Admission, Sources
 from sinchphone.gateway.sip.network.hop import Hop, Transport, TransportError
 from sinchphone.gateway.sip.network.resolve import Resolver
@@ -28,6 +29,8 @@ from sinchphone.gateway.sip.network.transport import TransportOptions
 from sinchphone.gateway.sip.options import SipOptions, TrunkPeer
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.gateway.sip.registration import SipRegistration
+from sinchphone.gateway.sip.request_checks import checked_headers, fault_of, private_headers, replaced_by
+from sinchphone.gateway.sip.shared_bindings import PhonePlace
 from sinchphone.gateway.sip.usage import Usage
 from sinchphone.gateway.sip.wire import Wire
 from sinchphone.hosts import SIP_PORT, SIPS_PORT
@@ -35,7 +38,7 @@ from sinchphone.protocol.sip.bodies import ACCEPTED, SDP
 from sinchphone.protocol.sip.digest import Credentials, Fault, Gate
 from sinchphone.protocol.sip.headers.asserted_identity import caller_by_network
 from sinchphone.protocol.sip.headers.diversion import count_diversions
-from sinchphone.protocol.sip.headers.replaces import ReplacedDialog, parse_replaces
+from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 from sinchphone.protocol.sip.message import MAX_FORWARDS, HeaderLines, Request, respond
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.machine import SipSession
@@ -50,13 +53,10 @@ InviteRouter: TypeAlias = Callable[[SipCall], Awaitable[None]]
 _logger = logging.getLogger(__name__)
 
 
-EXTENSIONS: Final = frozenset({"100rel", "timer", "replaces"})  # that may be required of us
 KNOWN_METHODS: Final = frozenset({"INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE", "INFO", "OPTIONS", "REGISTER", "NOTIFY"})
 OTHER_METHODS: Final = frozenset({"SUBSCRIBE", "REFER", "MESSAGE", "PUBLISH"})  # known, but not done outside of a call
 RETRY_SECONDS: Final = 5
 _GOODBYE_SECONDS: Final = 1.0  # for BYEs to be answered at the end
-_MAX_HEADERS: Final = 64  # x-... of an INVITE
-_MAX_HEADER_CHARACTERS: Final = 1024
 
 
 class SipAgent:
@@ -86,9 +86,14 @@ class SipAgent:
         self._wire = Wire(transports, self._arrived, self._admits, timing=options.timing, record=record)
         families = (6,) if ":" in options.host else (4,)
         self._resolver = resolver or Resolver(families=families)
-        self._sources = Sources(options.limits, known=tuple(trunk.hosts for trunk in options.trunks))
+        self._sources = Sources(options.limits, known=(options.proxies, *(trunk.hosts for trunk in options.trunks)))
         self._secret = secrets.token_bytes(32)
-        self._gate = Gate(options.realm, secrets.token_bytes(32), algorithms=options.algorithms, nonce_seconds=options.nonce_seconds)
+        shared_key = registrar.nonce_key if registrar is not None else None
+        self._clock = time.monotonic if shared_key is None else time.time  # of nonces: processes have only the time of day in common
+        nonce_key = shared_key or secrets.token_bytes(32)
+        self._gate = Gate(options.realm, nonce_key, algorithms=options.algorithms, nonce_seconds=options.nonce_seconds)
+        has_others = registrar is not None and registrar.shares_phones
+        self._edge = EdgeProxy(self._wire, options.reached_at or options.host) if has_others else None
         self._session_options = SessionOptions(
             new_token=_new_token,
             chance=random.random,
@@ -101,7 +106,7 @@ class SipAgent:
         self._invites: dict[str, Usage] = {}  # incoming, by transaction
         self._merged: dict[tuple[str, str, int], str] = {}  # which transaction an INVITE of that name came by first
         self._tasks: dict[Usage, asyncio.Task[None]] = {}
-        self._routing: set[asyncio.Task[None]] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._is_closing = False
 
@@ -120,7 +125,7 @@ class SipAgent:
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 await asyncio.gather(*(one.left.wait() for one in self._usages.values()))
-        tasks = [*self._tasks.values(), *self._routing]
+        tasks = [*self._tasks.values(), *self._serving]
         for usage in list(self._usages.values()):
             usage.close()
         for task in tasks:
@@ -198,8 +203,9 @@ class SipAgent:
             target=target.uri,
             caller=caller,
             offer=offer,
-            headers=_checked(headers or {}),
+            headers=checked_headers(headers or {}),
             credentials=credentials,
+            route=target.route,
             max_forwards=max_forwards,
         )
         facts = SipCallFacts(
@@ -215,7 +221,7 @@ class SipAgent:
         usage.barred = barred
         usage.user = caller.uri.user
         usage.leads_in = self._leads_in
-        if target.hop is not None:
+        if target.hop is not None and not target.route:
             usage.direct = (target.uri.for_request(), target.hop)
         self._begin(usage)
         usage.feed(v.SipDial())
@@ -239,6 +245,8 @@ class SipAgent:
 
     def _admits(self, request: Request, hop: Hop) -> bool:
         """Whether a new request is looked at at all."""
+        if self._edge is not None and self._edge.knows(request):  # another process of ours answers for who asks
+            return True
         match self._sources.judge(hop.host, request.method, time.monotonic()):
             case Admission.IGNORE:
                 return False
@@ -249,11 +257,13 @@ class SipAgent:
                 return True
 
     def _arrived(self, key: str | None, request: Request, hop: Hop) -> None:
+        if self._edge is not None and self._edge.takes(key, request, hop):
+            return
         if key is None:
             self._acknowledged(request, hop)
         elif request.method == "CANCEL":
             self._cancelled(key, request)
-        elif (fault := _fault(request)) is not None:
+        elif (fault := fault_of(request)) is not None:
             self._refuse(key, request, *fault)
         elif request.recipient.tag:
             self._in_dialog(key, request, hop)
@@ -303,12 +313,22 @@ class SipAgent:
                 self._refuse(key, request, 501, (("Allow", ALLOW),))
 
     def _registered(self, key: str, request: Request, hop: Hop, registrar: Registrar) -> None:
-        user = self._gate.check(request, time.monotonic(), registrar.password, is_proxy=False, source=hop.host)
+        user = self._gate.check(request, self._clock(), registrar.password, is_proxy=False, source=hop.host)
         if isinstance(user, Fault):
             self._challenge(key, request, hop, user, is_proxy=False)
             return
-        status, headers = registrar.register(user, request, hop, time.time())
-        self._wire.respond(key, respond(request, status, tag=_new_token(), headers=headers))
+        self._keep(start_task(self._register(key, request, user, self._place(request, hop), registrar), name=f"register {user}"))
+
+    async def _register(self, key: str, request: Request, user: str, place: PhonePlace, registrar: Registrar) -> None:
+        status, headers = await registrar.register(user, request, place, time.time())
+        given = tuple(("Path", str(one)) for one in place.path) if place.process is None else ()  # RFC 3327 5.3
+        self._wire.respond(key, respond(request, status, tag=_new_token(), headers=(*headers, *given)))
+
+    def _place(self, request: Request, hop: Hop) -> PhonePlace:
+        """Where a phone is that registers: behind a proxy in front of us it says so itself (Path); else we hold its connection."""
+        if hop.host in self.options.proxies and (path := request.addresses("Path")):
+            return PhonePlace(hop, None, tuple(path))
+        return PhonePlace(hop, path=(self._edge.path(hop),) if self._edge is not None else ())
 
     def _invited(self, key: str, request: Request, hop: Hop) -> None:
         name = (request.call_id, request.sender.tag, request.cseq.number)
@@ -322,7 +342,7 @@ class SipAgent:
         peer = next((one for one in self.options.trunks if one.is_source(hop)), None)
         user: str | Fault | None = None
         if self._registrar is not None and (peer is None or request.first("Proxy-Authorization")):
-            user = self._gate.check(request, time.monotonic(), self._registrar.password, is_proxy=True, source=hop.host)
+            user = self._gate.check(request, self._clock(), self._registrar.password, is_proxy=True, source=hop.host)
         if isinstance(user, Fault) or user is None:
             if peer is None and not (self.options.open and not (isinstance(user, Fault) and user.was_wrong)):
                 self._challenge(key, request, hop, user or Fault(), is_proxy=True)
@@ -336,7 +356,7 @@ class SipAgent:
         if not request.contacts or not request.contacts[0].uri.is_sip:
             return 400, ()
         try:
-            _replaced(request)
+            replaced_by(request)
         except RemoteProtocolError:
             return 400, ()
         if request.has_unknown_body:
@@ -361,8 +381,8 @@ class SipAgent:
             trunk=peer.name if peer is not None else None,
             encrypted=peer is not None and peer.encrypted,
             offer=request.sdp,
-            replaces=_replaced(request),
-            headers=_private_headers(request),
+            replaces=replaced_by(request),
+            headers=private_headers(request),
             diversions=count_diversions(request),
             source=hop,
             max_forwards=min(request.number("Max-Forwards") or 0, MAX_FORWARDS) if request.first("Max-Forwards") else MAX_FORWARDS,
@@ -372,9 +392,11 @@ class SipAgent:
         self._invites[key] = usage
         self._begin(usage)
         usage.wake()
-        task = start_task(self._route(usage), name=f"route {usage.call.id}")
-        self._routing.add(task)
-        task.add_done_callback(self._routing.discard)
+        self._keep(start_task(self._route(usage), name=f"route {usage.call.id}"))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _route(self, usage: Usage) -> None:
         try:
@@ -402,7 +424,7 @@ class SipAgent:
         """401 or 407: the same whether the user is unknown or the password wrong."""
         if fault.was_wrong and self._sources.count_failure(hop.host, time.monotonic()):
             _logger.warning("wrong passwords from %s: what it asks is refused for a while, with 503 and Retry-After", hop.host)
-        values = self._gate.challenges(time.monotonic(), secrets.token_hex(8), source=hop.host, is_stale=fault.is_stale)
+        values = self._gate.challenges(self._clock(), secrets.token_hex(8), source=hop.host, is_stale=fault.is_stale)
         name = "Proxy-Authenticate" if is_proxy else "WWW-Authenticate"
         self._refuse(key, request, 407 if is_proxy else 401, tuple((name, value) for value in values))
 
@@ -424,40 +446,6 @@ class SipAgent:
         alive = {one.invite_key for one in self._usages.values()}
         self._merged = {name: key for name, key in self._merged.items() if key in alive}
         self._sweep = asyncio.get_running_loop().call_later(1.0, self._forget)
-
-
-def _fault(request: Request) -> tuple[int, HeaderLines] | None:
-    """What a request asks for that nobody here can give (RFC 3261 8.2)."""
-    if not request.uri.is_sip and request.uri.scheme != "tel":
-        return 416, ()
-    unknown = sorted((request.tokens("Require")) - EXTENSIONS)
-    if unknown:
-        return 420, (("Unsupported", ", ".join(unknown)),)
-    if request.values("Content-Encoding") and request.tokens("Content-Encoding") != {"identity"}:
-        return 415, (("Accept-Encoding", "identity"),)
-    return None
-
-
-def _replaced(request: Request) -> ReplacedDialog | None:
-    """Which call an INVITE takes the place of. Raises RemoteProtocolError for what can't be read, and for two of them (RFC 3891 3)."""
-    named = request.all("Replaces")
-    if len(named) > 1:
-        raise RemoteProtocolError("an INVITE can't replace two calls")
-    return parse_replaces(named[0]) if named else None
-
-
-def _private_headers(request: Request) -> Mapping[str, str]:
-    found = [(name.lower(), value) for name, value in request.headers if name.lower().startswith("x-")]
-    return MappingProxyType({name: clean(value[:_MAX_HEADER_CHARACTERS]) for name, value in found[:_MAX_HEADERS]})
-
-
-def _checked(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers of ours: what isn't one line is left out, so that nobody smuggles others in."""
-    return {
-        name: value
-        for name, value in headers.items()
-        if name.replace("-", "").isalnum() and name.isascii() and not any(mark in value for mark in "\r\n\x00")
-    }
 
 
 def _new_token() -> str:

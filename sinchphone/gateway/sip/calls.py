@@ -52,10 +52,12 @@ class SipError(SinchphoneError):
 
 @quick_dataclass(frozen=True, slots=True)
 class SipTarget:
-    """Whom to call. ``hop``: where that phone registered from, which is the only way to one behind a NAT."""
+    """Whom to call. ``hop``: where that phone registered from, which is the only way to one behind a NAT, unless there is a ``route``:
+    the proxies through which it's reached (``;lr``)."""
 
     uri: SipUri
     hop: Hop | None = None
+    route: tuple[SipAddress, ...] = ()
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)

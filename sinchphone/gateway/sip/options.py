@@ -50,6 +50,8 @@ class SipOptions:
     algorithms: tuple[str, ...] = _USUAL.digest  # that we challenge with, most wanted first; SHA-256 stops phones that only know MD5
     domains: frozenset[str] = frozenset()  # what we are called in URIs, besides our addresses and the realm
     trunks: tuple[TrunkPeer, ...] = ()
+    proxies: Container[str] = ()  # in front of phones: they say by which way a phone is reached (Path), and prove nothing
+    reached_at: str = ""  # the address by which the other processes of this exchange reach us; ``host`` where it's empty
     open: bool = False  # takes calls from anybody without a password: for tests on loopback
     calls: int = 200  # open at the same time
     ring_seconds: float = RING_SECONDS

@@ -193,6 +193,10 @@ class Wire:
                 response = response.with_header("Contact", str(self.contact(hop, user, secure=secure)))
         self._perform(self._layer.respond(key, response, time.monotonic()))
 
+    def relay(self, key: str, response: Response) -> None:
+        """Answer a request with what somebody else has answered to it; nothing happens where its transaction is over."""
+        self._perform(self._layer.respond(key, response, time.monotonic()))
+
     def respond_once(self, key: str, response: Response) -> None:
         """Answer a request and forget it: what comes again is a new one. Over UDP nothing says that an INVITE's source isn't forged."""
         hop = self._layer.hop(key)

@@ -1,6 +1,7 @@
 """Where a registrar's users are: the rules of REGISTER (RFC 3261 10.3), and which bindings are one phone's (RFC 5626 6)."""
 
 import re
+from collections.abc import Iterable
 from typing import Final, Generic, TypeVar
 
 from sinchphone.errors import RemoteProtocolError
@@ -72,6 +73,16 @@ class Bindings(Generic[SourceT]):
         alive.reverse()  # those of the same moment too
         return sorted(alive, key=lambda one: (-one.q, -one.registered_at))
 
+    def kept(self, user: str) -> list[Binding[SourceT]]:
+        """All that is remembered of a user, the oldest first."""
+        return list(self._by_user.get(user, ()))
+
+    def keep(self, user: str, bindings: Iterable[Binding[SourceT]]) -> None:
+        """Remember these of a user, the oldest first, and no others."""
+        self._by_user[user] = list(bindings)
+        if not self._by_user[user]:
+            del self._by_user[user]
+
     def listed(self, user: str, now: float) -> HeaderLines:
         """The Contacts of a 200 to a REGISTER."""
         return tuple(
@@ -93,11 +104,7 @@ class Bindings(Generic[SourceT]):
         else:
             for contact in self._read(values):
                 bindings = self._apply(bindings, contact, request, source, now)
-        bindings = bindings[-self._limits.most :]
-        if bindings:
-            self._by_user[user] = bindings
-        else:
-            self._by_user.pop(user, None)
+        self.keep(user, bindings[-self._limits.most :])
 
     def _read(self, values: list[str]) -> list[SipAddress]:
         if len(values) > self._limits.most:

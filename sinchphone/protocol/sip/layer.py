@@ -132,7 +132,8 @@ class Layer(Generic[HopT]):
         """Take a message that came."""
         if isinstance(message, Response):
             key = "c|" + client_key(message)
-            if key not in self._transactions or len(message.vias) != 1:  # several: it's somebody else's (RFC 3261 8.1.3.3)
+            sent = self.sent(key)
+            if sent is None or len(message.vias) != len(sent.vias):  # it's somebody else's (RFC 3261 8.1.3.3)
                 self.dropped += 1
                 return []
             return self._step(key, lambda one: one.take(message, now))

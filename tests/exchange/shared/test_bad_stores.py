@@ -115,19 +115,12 @@ def test_an_address_is_shown_without_its_password(written: str) -> None:
     assert "word" not in read_store(written).shown
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"sip": replace(Options().sip, enabled=True)},
-        {"trunk": replace(Options().trunk, host="sip.example")},
-    ],
-)
-def test_what_several_processes_do_not_share_is_refused_with_the_section_that_wants_it(more: dict[str, Any]) -> None:
+def test_a_trunk_that_each_of_several_processes_would_register_with_is_refused() -> None:
     options = replace(Options(), exchange=replace(Options().exchange, store=StoreAddress("redis://127.0.0.1")))
-    assert read_exchange(options).store == "redis://127.0.0.1"
-    (section,) = more
-    with pytest.raises(ConfigError, match=rf"\[{section}\] can't be served"):
-        read_exchange(replace(options, **more))
+    trunk = replace(options.trunk, host="sip.example", username="us")
+    with pytest.raises(ConfigError, match=r"\[trunk\] register can't be served"):
+        read_exchange(replace(options, trunk=replace(trunk, register=True)))
+    assert read_exchange(replace(options, trunk=replace(trunk, register=False), sip=replace(options.sip, enabled=True))).store is not None
 
 
 def test_a_backend_and_a_dial_plan_serve_all_processes() -> None:
