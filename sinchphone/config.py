@@ -24,8 +24,8 @@ from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import Key, WeightedAddress
 
 PROJECT_FILE: Final = "sinchphone.toml"
-MAX_FILE_BYTES: Final = 1_000_000
-MAX_DEPTH: Final = 16
+MAX_CONFIG_BYTES: Final = 1_000_000
+MAX_TABLE_DEPTH: Final = 16
 MAX_NAME_CHARACTERS: Final = 80  # of a name that is shown
 CONFIG_VARIABLE: Final = "SINCHPHONE_CONFIG"
 _SECRET_KEYS: Final = (
@@ -43,7 +43,7 @@ _SECRET_KEYS: Final = (
 _QUOTED: Final = (  # compiled when a file is read; each closed or open to the end: nothing is looked at twice
     r'"""(?:\\.|[^\\])*?(?:"""|\Z)|' r"'''.*?(?:'''|\Z)|" r'"(?:\\.|[^"\\\n])*+"?|' r"'[^'\n]*+'?|#[^\n]*+"
 )
-_LONG_KEY: Final = rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}"
+_LONG_KEY: Final = rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{MAX_TABLE_DEPTH}}}"
 _BRACKETS: Final = r"[][{}]"
 _ILLEGAL_IN_USER_IDS: Final = r"[^A-Za-z0-9_=-]+"
 
@@ -173,8 +173,8 @@ def _read_files(paths: tuple[Path, ...]) -> dict[Path, dict[str, Any]]:
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         raw = _read_regular(path)
-        if len(raw) > MAX_FILE_BYTES:
-            raise ConfigError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
+        if len(raw) > MAX_CONFIG_BYTES:
+            raise ConfigError(f"{path} is larger than {MAX_CONFIG_BYTES} bytes")
         text = raw.decode("utf-8-sig")  # editors on Windows put a mark in front
         check_depth(text)
         import tomllib
@@ -194,7 +194,7 @@ def _read_regular(path: Path) -> bytes:
     with os.fdopen(descriptor, "rb") as opened:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode) and path != Path(os.devnull):
             raise ConfigError(f"{path} is not a regular file", hint="a configuration is a plain file")
-        return opened.read(MAX_FILE_BYTES + 1)
+        return opened.read(MAX_CONFIG_BYTES + 1)
 
 
 def check_depth(text: str) -> None:
@@ -202,12 +202,12 @@ def check_depth(text: str) -> None:
     of their length, or all of the stack."""
     bare = re.sub(_QUOTED, "s", text, flags=re.DOTALL)
     if re.search(_LONG_KEY, bare):
-        raise ValueError(f"a key has more than {MAX_DEPTH} parts")
+        raise ValueError(f"a key has more than {MAX_TABLE_DEPTH} parts")
     depth = 0
     for bracket in re.findall(_BRACKETS, bare):
         depth += 1 if bracket in "[{" else -1
-        if depth > MAX_DEPTH:
-            raise ValueError(f"lists and tables go deeper than {MAX_DEPTH}")
+        if depth > MAX_TABLE_DEPTH:
+            raise ValueError(f"lists and tables go deeper than {MAX_TABLE_DEPTH}")
 
 
 def _check_file(path: Path, content: Mapping[str, Any], *, trusted: bool) -> None:

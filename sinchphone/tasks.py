@@ -9,15 +9,19 @@ Result = TypeVar("Result")
 _running: set[asyncio.Task[Any]] = set()
 
 
-def start_task(work: Coroutine[Any, Any, Result], *, name: str) -> asyncio.Task[Result]:
+def start_task(work: Coroutine[Any, Any, Result], *, name: str, among: set[asyncio.Task[Result]] | None = None) -> asyncio.Task[Result]:
     """Run ``work`` beside what runs now, on the running loop. Use a ``TaskGroup`` where the work ends before the function that starts it.
 
     The caller owns the task: it awaits it, or cancels and awaits it when it closes. It is kept from the garbage collector until it's
-    done (the loop itself doesn't), so the caller need not hold it for that. ``name`` is what logs and tracebacks call it.
+    done (the loop itself doesn't), so the caller need not hold it for that. ``name`` is what logs and tracebacks call it; ``among`` has
+    the task as long as it runs.
     """
     task = asyncio.get_running_loop().create_task(work, name=name)
     _running.add(task)
     task.add_done_callback(_running.discard)
+    if among is not None:
+        among.add(task)
+        task.add_done_callback(among.discard)
     return task
 
 

@@ -39,7 +39,7 @@ RETRY_S: Final = 1.0
 MAX_TRIES: Final = 4  # of calling one member
 AGAIN_S: Final = 1.0  # before the second; twice as long before each further one
 REPEATED_S: Final = 10.0  # an announcement may come twice
-MAX_REMEMBERED: Final = 256
+MAX_ANNOUNCED: Final = 256
 
 _log = logging.getLogger(__name__)
 
@@ -199,7 +199,7 @@ class GroupCall:
             self._spawn(self._call(payload, there), f"group {self.name} calls")
 
     def _remember(self, user_id: str) -> None:
-        if len(self._known) < MAX_REMEMBERED:
+        if len(self._known) < MAX_ANNOUNCED:
             self._known.add(user_id)
 
     async def _call(self, user_id: str, lost: Call | None) -> None:

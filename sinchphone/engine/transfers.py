@@ -93,6 +93,4 @@ class Transfers:
         leave()
 
     def _start(self, work: Coroutine[Any, Any, None], call: Call) -> None:
-        task = start_task(work, name=f"transfer of {call.id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        start_task(work, name=f"transfer of {call.id}", among=self._tasks)

@@ -34,9 +34,9 @@ from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.wire import TIMESTAMP_HEADER, ErrorCode
 
 _ASKED_SECONDS: Final = 1.5  # who asked for the proof so long ago may be about to register
-_PAUSE_SECONDS: Final = 0.05
+_CHALLENGE_PAUSE_SECONDS: Final = 0.05
 _MAX_ASKED: Final = 1_000
-_MAX_BODY_BYTES: Final = 4096
+_MAX_ORDER_BYTES: Final = 4096
 _NEW_SECONDS: Final = 10.0  # for a device that only calls to do so
 _MAX_CHALLENGE_CHARACTERS: Final = 128
 
@@ -143,10 +143,10 @@ class ControlRoutes:
                 return False
             if not any(at > now - _ASKED_SECONDS for other, at in self._asked.items() if other != asker):
                 return True
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(_CHALLENGE_PAUSE_SECONDS)
 
     async def _receive(self, request: web.Request, *, once: bool) -> bytes:
-        headers, body = request.headers, await read_body(request, _MAX_BODY_BYTES)
+        headers, body = request.headers, await read_body(request, _MAX_ORDER_BYTES)
         content_type, stamp = headers.get("Content-Type", ""), headers.get(TIMESTAMP_HEADER, "")
         path, authorization = request.rel_url.raw_path, headers.get("Authorization")
         received = ReceivedRequest(request.method, path, body, content_type, stamp, authorization)

@@ -8,8 +8,8 @@ from typing import TypeAlias
 from aiohttp import web
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.exchange.conference.api import API_ROOT as CALLING_ROOT
 from sinchphone.exchange.management.access import is_management
+from sinchphone.exchange.options import CALLING_ROOT
 from sinchphone.exchange.parked_answer import at_end
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store.store import StoreError

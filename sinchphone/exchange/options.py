@@ -34,6 +34,7 @@ DEFAULT_CONTACT = "https://sinchphone.example.org"  # push services look at its 
 SERVICE = "sinchphone-exchange"  # as what an exchange introduces itself
 HOST_PATH = "/exchange"  # ours: how the process that hosts is looked at
 STOP_PATH = f"{HOST_PATH}/stop"
+CALLING_ROOT = "/calling/v1"  # of the calling API
 MANAGEMENT_PATH = "/__sinchphone"  # ours: what is asked of the exchange by whoever runs it, and of no page
 
 

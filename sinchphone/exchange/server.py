@@ -88,9 +88,9 @@ from sinchphone.media.clock import Lateness
 from sinchphone.media.thread import MediaThread
 
 _DRAIN_PAUSE_SECONDS = 0.1  # between two looks whether calls are over
-_CLOSE_SECONDS = 1.0  # for requests that are being served
+_REQUESTS_END_SECONDS = 1.0  # for requests that are being served
 _ESCAPED = 3  # characters that a byte of a message takes in a URL, at most
-_MAX_HEADER_BYTES = 16 * 1024
+_MAX_HTTP_HEADER_BYTES = 16 * 1024
 
 
 class Exchange:
@@ -228,9 +228,9 @@ class Exchange:
             access_log=None,  # paths carry messages and keys
             auto_decompress=False,  # a signature covers the body as it was sent
             handler_cancellation=True,  # a poll ends when its client goes away
-            max_line_size=_ESCAPED * self._options.message_bytes + _MAX_HEADER_BYTES,
-            max_field_size=_MAX_HEADER_BYTES,
-            shutdown_timeout=_CLOSE_SECONDS,
+            max_line_size=_ESCAPED * self._options.message_bytes + _MAX_HTTP_HEADER_BYTES,
+            max_field_size=_MAX_HTTP_HEADER_BYTES,
+            shutdown_timeout=_REQUESTS_END_SECONDS,
             keepalive_timeout=SILENT_SECONDS,
         )
         await self._runner.setup()
@@ -312,7 +312,7 @@ class Exchange:
             await site.stop()
         if replaced and where is not None:
             await until_somebody_listens(*where)
-        await self._calls.close(_CLOSE_SECONDS)  # first: what its ends of calls say as they go still reaches the callers
+        await self._calls.close(_REQUESTS_END_SECONDS)  # first: what its ends of calls say as they go still reaches the callers
         with contextlib.suppress(StoreError):
             await self._store.settle()
             await self._store.catch_up()
@@ -429,7 +429,7 @@ class Exchange:
             await self.rooms.empty(application.key)
         if self.gateway is not None:
             await self.gateway.backend_calls.forget(application.key)
-        await self._calls.end_all(application, _CLOSE_SECONDS)
+        await self._calls.end_all(application, _REQUESTS_END_SECONDS)
 
     async def _forget_kept(self, application: Application) -> None:
         """Everything that came to be since the application was first served."""

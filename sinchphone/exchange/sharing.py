@@ -160,9 +160,7 @@ class Sharing:
 
     def _departed(self, application: str, process: str) -> None:
         _logger.warning("another process of this exchange is gone (%s): its calls are followed here", process)
-        task = start_task(self._take_on(application, process), name=f"take on {process}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        start_task(self._take_on(application, process), name=f"take on {process}", among=self._tasks)
 
     async def _take_on(self, application: str, process: str) -> None:
         served = self._directory.application(application)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
-from sinchphone.exchange.access.intake import RETRY_SECONDS, WHY_CLOSED
+from sinchphone.exchange.access.intake import FULL_RETRY_SECONDS, WHY_CLOSED
 from sinchphone.exchange.calls.line import CallLine
 from sinchphone.exchange.record.record import sip_name
 from sinchphone.gateway.bridging.b2bua import B2buaCall
@@ -59,7 +59,7 @@ class CallControl:
         who = call.trunk or call.user or (call.facts.source.host if call.facts.source else "")
         trunk = self._context.trunk
         if not self._context.intake.is_open and call.facts.replaces is None:
-            await call.refuse(503, WHY_CLOSED, retry_after_s=RETRY_SECONDS)
+            await call.refuse(503, WHY_CLOSED, retry_after_s=FULL_RETRY_SECONDS)
         elif self._open.total() >= MAX_CALLS:
             await call.refuse(503, "Too many calls")
         elif self._open[who] >= MAX_CALLS_OF_ONE and call.user is not None:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from sinchphone.exchange.server import Exchange
 
 FIND_SECONDS: Final = 12.0  # how long somebody who holds the port may take to answer: it may be starting, on a busy machine
-_PAUSE_SECONDS: Final = 0.02
+_FIND_PAUSE_SECONDS: Final = 0.02
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ class Local(LocalApplication):
                 return
             if found in (Found.ANOTHER_EXCHANGE, Found.ANOTHER_PROGRAM):
                 break
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(_FIND_PAUSE_SECONDS)
         raise probe.unusable(found)
 
     def _is_outdated(self, answer: HostAnswer) -> bool:

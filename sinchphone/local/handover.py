@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import socket
 
 _SECONDS: Final = 12.0  # for somebody who holds the port to answer, or to leave
-_PAUSE_SECONDS: Final = 0.02
+_HANDOVER_PAUSE_SECONDS: Final = 0.02
 
 
 async def claim(probe: ExchangeProbe) -> "list[socket.socket]":
@@ -37,4 +37,4 @@ async def claim(probe: ExchangeProbe) -> "list[socket.socket]":
                     f"your exchange runs already on {probe.host}:{probe.port}", hint="Use it, stop it, or choose another port for this one."
                 ) from taken
             await HostControl(probe).stop(answer, unused=True, replaced=True)
-        await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.sleep(_HANDOVER_PAUSE_SECONDS)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from sinchphone.errors import PlatformError, RemoteProtocolError
 from sinchphone.exchange.directory.identity import management_token
+from sinchphone.exchange.management_paths import FAULTS_PATH, SMS_PATH, USERS_PATH
 from sinchphone.exchange.options import MANAGEMENT_PATH
 from sinchphone.exchange.sms.inbox import MAX_MESSAGES, MAX_TEXT_CHARACTERS, TextMessage
 from sinchphone.local.signed_requests import SignedRequests
@@ -18,10 +19,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record
 from sinchphone.signaling.sms import SmsApi
 
-_SMS: Final = f"{MANAGEMENT_PATH}/sms"
-_USERS: Final = f"{MANAGEMENT_PATH}/users"
 _MOST_USERS: Final = 100_000
-_FAULTS: Final = f"{MANAGEMENT_PATH}/faults"
 _RESET_SECONDS: Final = 15.0
 
 
@@ -64,7 +62,7 @@ class ExchangeManagement:
 
     async def texts(self, number: str | None = None) -> list[TextMessage]:
         """The text messages that came for that number, or for all, oldest first."""
-        body = await self.requests.ask("GET", _SMS, query=f"number={quote(number, safe='')}" if number else "")
+        body = await self.requests.ask("GET", SMS_PATH, query=f"number={quote(number, safe='')}" if number else "")
         try:
             return [_text(one) for one in Record.parse(body).records("messages", limit=MAX_MESSAGES)]
         except RemoteProtocolError as error:
@@ -72,11 +70,11 @@ class ExchangeManagement:
 
     async def clear_texts(self) -> int:
         """Have them forgotten; how many they were."""
-        return int(Record.parse(await self.requests.ask("DELETE", _SMS)).number("cleared"))
+        return int(Record.parse(await self.requests.ask("DELETE", SMS_PATH)).number("cleared"))
 
     async def users(self) -> list[KnownUser]:
         """Everybody whom the exchange knows."""
-        body = await self.requests.ask("GET", _USERS)
+        body = await self.requests.ask("GET", USERS_PATH)
         try:
             return [KnownUser.read(one) for one in Record.parse(body).records("users", limit=_MOST_USERS)]
         except RemoteProtocolError as error:
@@ -88,11 +86,11 @@ class ExchangeManagement:
         """A new user, found by e-mail address and number too; without ``password`` they come by tokens alone. Raises PlatformError, and
         ConflictError where there's one of such a name."""
         members = {"userId": user_id, "email": email, "number": number, "password": password}
-        return KnownUser.read(Record.parse(await self.requests.ask("POST", _USERS, members)))
+        return KnownUser.read(Record.parse(await self.requests.ask("POST", USERS_PATH, members)))
 
     async def remove_user(self, user_id: str) -> None:
         """Have a user forgotten, with devices and password. Raises NotFoundError."""
-        await self.requests.ask("DELETE", f"{_USERS}/{quote(user_id, safe='')}")
+        await self.requests.ask("DELETE", f"{USERS_PATH}/{quote(user_id, safe='')}")
 
     async def dial(
         self,
@@ -132,12 +130,12 @@ class ExchangeManagement:
         """Have requests whose path fits (``*`` is anything) answered with ``status`` (and ``body``, JSON), ``delay`` seconds later, or
         their connections dropped, so many ``times``; None: until ``clear_faults``. Its id."""
         members = {"path": path, "method": method or None, "status": status, "body": body, "delayMs": round(delay * 1000) or None}
-        told = await self.requests.ask("POST", _FAULTS, {**members, "drop": drop or None, "times": times})
+        told = await self.requests.ask("POST", FAULTS_PATH, {**members, "drop": drop or None, "times": times})
         return Record.parse(told).token("id")
 
     async def clear_faults(self) -> int:
         """Have all requests served as ever; how many faults were left."""
-        return int(Record.parse(await self.requests.ask("DELETE", _FAULTS)).number("removed"))
+        return int(Record.parse(await self.requests.ask("DELETE", FAULTS_PATH)).number("removed"))
 
 
 def _text(told: Record) -> TextMessage:

@@ -10,13 +10,11 @@ from urllib.parse import quote
 
 from sinchphone.errors import AudioFileError, NotFoundError, PlatformError, RemoteProtocolError
 from sinchphone.exchange.destinations.backend_calls import SimulatedCallState
-from sinchphone.exchange.options import MANAGEMENT_PATH
+from sinchphone.exchange.management_paths import CALLS_PATH, MAX_SOUND_BYTES
 from sinchphone.local.signed_requests import SignedRequests
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record
 
-MAX_SOUND_BYTES: Final = 4 * 1024 * 1024
-_CALLS: Final = f"{MANAGEMENT_PATH}/calls"
 _LOOK_SECONDS: Final = 0.1
 _UPLOAD_SECONDS: Final = 30.0
 
@@ -58,12 +56,12 @@ class SimulatedCall:
         self.id = news.id
         self.news = news  # the last
         self._requests = requests
-        self._path = f"{_CALLS}/{quote(news.id, safe='')}"
+        self._path = f"{CALLS_PATH}/{quote(news.id, safe='')}"
 
     @classmethod
     async def place(cls, requests: SignedRequests, members: dict[str, Any]) -> Self:
         """Have it made."""
-        return cls(requests, SimulatedCallNews.read(await requests.ask("POST", _CALLS, members, seconds=_UPLOAD_SECONDS)))
+        return cls(requests, SimulatedCallNews.read(await requests.ask("POST", CALLS_PATH, members, seconds=_UPLOAD_SECONDS)))
 
     async def states(self) -> AsyncIterator[SimulatedCallNews]:
         """How far it is, each time that this changes; the last says how it ended."""

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from sinchphone.errors import NotFoundError, PlatformError, RemoteProtocolError
-from sinchphone.exchange.options import MANAGEMENT_PATH
+from sinchphone.exchange.management_paths import TRACED_CALLS_PATH
 from sinchphone.exchange.tracing.summaries import CallSummary
 from sinchphone.local.signed_requests import MOST_BYTES, SignedRequests
 from sinchphone.protocol.trace.event import TraceEvent
@@ -14,7 +14,6 @@ from sinchphone.quick_dataclass import quick_dataclass
 
 Told = TypeVar("Told")
 
-_CALLS: Final = f"{MANAGEMENT_PATH}/trace/calls"
 _MOST_CAPTURE_BYTES: Final = 256 * 1024 * 1024  # all that a record may have, sound included, fits twice
 _SECONDS: Final = 20.0  # a long call takes a while to be put together
 
@@ -27,7 +26,7 @@ class ExchangeTraces:
 
     async def calls(self) -> list[CallSummary]:
         """The calls that the record has, the newest first."""
-        members = _object(await self.requests.ask("GET", _CALLS))
+        members = _object(await self.requests.ask("GET", TRACED_CALLS_PATH))
         return [_read(CallSummary.from_json, one) for one in members.get("calls", [])]
 
     async def call(self, name: str) -> tuple[CallSummary, list[TraceEvent]]:
@@ -42,7 +41,9 @@ class ExchangeTraces:
 
     async def _ask_about(self, name: str, what: str = "", most_bytes: int = MOST_BYTES) -> bytes:
         try:
-            return await self.requests.ask("GET", f"{_CALLS}/{quote(name, safe='')}{what}", seconds=_SECONDS, most_bytes=most_bytes)
+            return await self.requests.ask(
+                "GET", f"{TRACED_CALLS_PATH}/{quote(name, safe='')}{what}", seconds=_SECONDS, most_bytes=most_bytes
+            )
         except NotFoundError as error:
             raise NotFoundError(str(error), hint="sinchphone trace lists the calls that it has") from error
 

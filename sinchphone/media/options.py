@@ -19,6 +19,8 @@ class RecordLayout(StrEnum):
     FAR = "far"
 
 
+STANDARD_INPUT: Final = "-"  # in place of a file's path
+RECORDER_CLOSES_SECONDS: Final = 3.0  # how long a person waits after Ctrl-C
 _LEAST_KBPS: Final = 20  # of speech with its headers
 _MOST_KBPS: Final = 1000
 _DEFAULT_TONES: Final = "europe"

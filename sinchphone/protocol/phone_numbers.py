@@ -21,6 +21,7 @@ MAX_DIGITS: Final = 15
 INTERNATIONAL: Final = rf"[1-9][0-9]{{{MIN_DIGITS - 1},{MAX_DIGITS - 1}}}"  # without its plus, as a pattern
 E164: Final = rf"\+{INTERNATIONAL}"
 SHAPE: Final = f"a phone number is + and {MIN_DIGITS} to {MAX_DIGITS} digits (E.164)"
+PRIVATE: Final = "private"  # in place of the number of somebody who shows none (Sinch Voice)
 MAX_WRITTEN_CHARACTERS: Final = 250  # what libphonenumber reads
 _GLOBAL: Final = r"\+[0-9]{3,15}"
 _SUBSCRIBER: Final = r"\+?[0-9*#]+"

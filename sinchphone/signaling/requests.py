@@ -23,12 +23,11 @@ from sinchphone.errors import (
 from sinchphone.protocol.auth import sign_request
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Instance
-from sinchphone.signaling.http.transport import HttpAnswer, OversizedAnswerError, request
+from sinchphone.signaling.http.transport import TIMEOUT_S, HttpAnswer, OversizedAnswerError, request
 from sinchphone.signaling.pubsub.backoff import Backoff
 from sinchphone.signaling.refusals import Refusal, read_error
 from sinchphone.signaling.wire import AUTHORIZATION_HEADER, JSON_CONTENT_TYPE, MAX_BODY_BYTES, TIMESTAMP_HEADER, ErrorCode, write_time
 
-TIMEOUT_S = 15.0
 MAX_WAITS = 3  # of one request that is refused with 429
 LONGEST_WAIT_S = 10.0  # what takes longer is told to who asked
 CLOCK_TOLERANCE_S = 30.0  # a refused request's clock is suspected from this difference on, whatever the refusal says

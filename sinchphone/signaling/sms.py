@@ -13,11 +13,10 @@ from sinchphone.errors import AuthenticationError, ForbiddenError, MessageError,
 from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.http.transport import HttpAnswer, OversizedAnswerError, connector, request
+from sinchphone.signaling.http.transport import TIMEOUT_S, HttpAnswer, OversizedAnswerError, connector, request
 
 MAX_TEXT_CHARACTERS: Final = 2000  # XMS, batches
 MAX_BATCH_RECIPIENTS: Final = 1_000  # of a batch (XMS)
-TIMEOUT_S: Final = 15.0
 MAX_ANSWER_BYTES: Final = 256 * 1024
 
 _DELIVERED: Final = "DELIVERED"

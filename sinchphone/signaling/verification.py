@@ -18,12 +18,11 @@ from sinchphone.errors import AuthenticationError, ForbiddenError, NotFoundError
 from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.http.transport import HttpAnswer, OversizedAnswerError, connector, request
+from sinchphone.signaling.http.transport import TIMEOUT_S, HttpAnswer, OversizedAnswerError, connector, request
 from sinchphone.signaling.wire import AUTHORIZATION_HEADER, JSON_CONTENT_TYPE, TIMESTAMP_HEADER, write_time
 
 CLOUD_URL: Final = "https://verification.api.sinch.com"
-TIMEOUT_S: Final = 15.0
-MAX_ANSWER_BYTES: Final = 64 * 1024
+MAX_VERIFICATION_BYTES: Final = 64 * 1024
 _ROOT: Final = "/verification/v1/verifications"
 
 
@@ -104,7 +103,9 @@ class VerificationClient:
         url = f"{(await self._base_url()).rstrip('/')}{path}"
         async with self._session() as session:
             try:
-                answer = await request(session, method, url, timeout_s=TIMEOUT_S, limit_bytes=MAX_ANSWER_BYTES, body=body, headers=headers)
+                answer = await request(
+                    session, method, url, timeout_s=TIMEOUT_S, limit_bytes=MAX_VERIFICATION_BYTES, body=body, headers=headers
+                )
             except OversizedAnswerError as error:
                 raise PlatformError(f"verification: {error}") from error
         _check(answer)

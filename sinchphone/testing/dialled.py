@@ -5,9 +5,7 @@ from collections.abc import Callable
 
 from sinchphone.exchange.destinations.backend_calls import SimulatedCallState
 from sinchphone.local.simulated_calls import SimulatedCall, SimulatedCallNews
-from sinchphone.testing.loop_thread import LoopThread
-
-_LOOK_S = 0.05
+from sinchphone.testing.loop_thread import LOOK_S, LoopThread
 
 
 class DialledCall:
@@ -59,7 +57,7 @@ class DialledCall:
         """What there is then, or when the time is up."""
         deadline = time.monotonic() + (self._seconds if within is None else within)
         while not is_enough(news := self.news) and time.monotonic() < deadline:
-            time.sleep(_LOOK_S)
+            time.sleep(LOOK_S)
         return news
 
 

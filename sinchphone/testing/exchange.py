@@ -10,10 +10,8 @@ from sinchphone.exchange.sms.inbox import TextMessage
 from sinchphone.local.environment import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.testing.dialled import DialledCall
-from sinchphone.testing.loop_thread import LoopThread
+from sinchphone.testing.loop_thread import LOOK_S, LoopThread
 from sinchphone.testing.phone import CallingPhone
-
-_LOOK_S = 0.05
 
 
 class OwnExchange:
@@ -105,7 +103,7 @@ class OwnExchange:
         while not (found := self.texts(number)):
             if time.monotonic() >= deadline:
                 raise AssertionError(f"no text message came for {number} within {seconds:g} s")
-            time.sleep(_LOOK_S)
+            time.sleep(LOOK_S)
         return found[-1]
 
     def add_user(self, user_id: str, *, email: str | None = None, number: str | None = None, password: str | None = None) -> None:

@@ -18,6 +18,7 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
 from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones.dtmf import Detector
 from sinchphone.audio.tones.goertzel import share
+from sinchphone.testing.loop_thread import LOOK_S
 
 SILENT_DBFS: Final = -55.0
 MAX_SECONDS: Final = 600.0  # kept of a call
@@ -27,7 +28,6 @@ _SPEECH_FRAMES: Final = 30  # 600 ms
 _SPEECH_LOUD: Final = 0.4  # so much of it is loud
 _SPEECH_MOVES_DB: Final = 3.0  # the level of speech goes up and down
 _PURE: Final = 0.6  # where one frequency has more than that, it's a tone
-_LOOK_S: Final = 0.05
 
 
 class HeardSound:
@@ -136,7 +136,7 @@ class HeardSound:
                     return True
             if over or time.monotonic() >= deadline:
                 return False
-            time.sleep(_LOOK_S)
+            time.sleep(LOOK_S)
 
     def _how_long(self, within: float | None) -> str:
         if self._over.is_set():

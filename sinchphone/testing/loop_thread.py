@@ -5,6 +5,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
+LOOK_S: Final = 0.05  # between two looks whether something has come
 PATIENCE_S: Final = 60.0  # for what comes to an end by itself: starts, ends, requests
 
 Result = TypeVar("Result")

@@ -19,7 +19,7 @@ from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import MediaError
 from sinchphone.exchange.access.address_policy import AddressPolicy
-from sinchphone.gateway.callbacks.announcements import FRESH_SECONDS, MAX_FILE_BYTES, Announcements
+from sinchphone.gateway.callbacks.announcements import FRESH_SECONDS, MAX_SOUND_FILE_BYTES, Announcements
 from sinchphone.media.local_audio.speech import Speech, read_sound, voices
 from sinchphone.protocol.callbacks.svaml import Fetched, PlayFiles, Say, Spoken, Ssml
 
@@ -192,7 +192,7 @@ async def test_a_file_is_fetched_once_and_again_when_it_may_have_changed(web_ser
     [
         lambda: web.Response(status=404),
         lambda: web.Response(status=302, headers={"Location": "http://127.0.0.1:9/"}),
-        lambda: web.Response(body=b"x" * (MAX_FILE_BYTES + 1), content_type="audio/wav"),
+        lambda: web.Response(body=b"x" * (MAX_SOUND_FILE_BYTES + 1), content_type="audio/wav"),
         lambda: web.Response(body=b"not sound at all", content_type="audio/wav"),
         lambda: web.Response(body=b"", content_type="audio/wav"),
     ],
@@ -241,7 +241,7 @@ async def test_a_file_that_is_served_packed_is_heard(announcements: Announcement
         (TONE, "br", "isn't known"),
         (gzip.compress(gzip.compress(TONE)), "gzip, gzip", "isn't known"),
         (gzip.compress(b"") * 1000, "gzip", "too many pieces"),
-        (gzip.compress(b"\x00" * MAX_FILE_BYTES) + gzip.compress(b"\x00"), "gzip", "more than 1 MB"),
+        (gzip.compress(b"\x00" * MAX_SOUND_FILE_BYTES) + gzip.compress(b"\x00"), "gzip", "more than 1 MB"),
     ],
 )
 async def test_what_cannot_be_unpacked_is_left_out_with_a_warning(
@@ -257,7 +257,7 @@ async def test_attack_a_small_file_that_unpacks_to_gigabytes_costs_no_memory(
 ) -> None:
     packing = zlib.compressobj(9, wbits=16 + zlib.MAX_WBITS)
     bomb = b"".join(packing.compress(b"\x00" * 1_000_000) for _ in range(600)) + packing.flush()
-    assert len(bomb) < MAX_FILE_BYTES
+    assert len(bomb) < MAX_SOUND_FILE_BYTES
     url, _ = await web_server(packed(bomb, "gzip"))
     tracemalloc.start()
     try:
@@ -266,7 +266,7 @@ async def test_attack_a_small_file_that_unpacks_to_gigabytes_costs_no_memory(
     finally:
         tracemalloc.stop()
     assert "more than 1 MB" in caplog.text
-    assert peak < 16 * MAX_FILE_BYTES
+    assert peak < 16 * MAX_SOUND_FILE_BYTES
 
 
 async def test_without_a_voice_the_files_are_played_all_the_same(web_server: Any) -> None:

@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 import pytest
 
 import sinchphone
+from tests.house.parsed_sources import PACKAGE, parsed_sources
 
-PACKAGE: Final = Path(sinchphone.__file__).parent
 TESTS: Final = Path(__file__).parents[1]
 MAX_LINES: Final = 500
 MAX_FUNCTION_LINES: Final = 60
@@ -66,7 +66,7 @@ Trees: TypeAlias = dict[Path, ast.Module]
 @pytest.fixture(scope="module")
 def trees() -> Trees:
     """The package's files: parsed once, since that takes longer than all that is looked at."""
-    return {path: ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+    return {path: tree for path, (_, tree) in parsed_sources().items()}
 
 
 def functions_in(statements: Sequence[ast.AST]) -> Iterator[Function]:

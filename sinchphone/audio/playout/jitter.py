@@ -29,9 +29,9 @@ _PAUSE: Final = 0.5  # [s] without a packet, and the next one starts anew
 _TOO_FAR_BEHIND: Final = 0.400  # [s] above the target: skip instead of shrinking
 _LATE_START: Final = 0.040  # [s] above the target at the first sound: the same
 
-_MAX_DROPOUT: Final = 3000  # packets, RFC 3550 A.1
+_MAX_LEAP: Final = 3000  # packets, RFC 3550 A.1
 _MAX_MISORDER: Final = 100  # packets, RFC 3550 A.1
-_MAX_STRAY: Final = 1.0  # [s] that a time stamp may be off the arrival, in either direction
+_MAX_OFF_ARRIVAL: Final = 1.0  # [s] that a time stamp may be off the arrival, in either direction
 _SEEN: Final = 64  # packets that a spare may be a double of: no one is sent again after more than a second
 
 
@@ -357,7 +357,7 @@ class _Arrival:
         steps = self.sequence - newest.sequence
         seconds = (self.position - newest.position) / RATE
         if steps > 0:
-            return steps <= _MAX_DROPOUT and 0 <= seconds <= max(0.0, self.at - newest.at) + _MAX_STRAY
+            return steps <= _MAX_LEAP and 0 <= seconds <= max(0.0, self.at - newest.at) + _MAX_OFF_ARRIVAL
         if steps < 0:
-            return steps >= -_MAX_MISORDER and -_MAX_STRAY <= seconds <= 0
+            return steps >= -_MAX_MISORDER and -_MAX_OFF_ARRIVAL <= seconds <= 0
         return seconds == 0

@@ -30,9 +30,7 @@ class Screening:
         """Ask about a call that was told, if there is a hook to ask."""
         if self._hooks.decides:
             self._pending[call.id] = asyncio.Event()
-            task = start_task(self._screen(call, told), name="screening")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            start_task(self._screen(call, told), name="screening", among=self._tasks)
 
     def pending(self, call_id: str) -> asyncio.Event | None:
         """Set when the hook has left that call to the command; ``None`` where nothing is to be waited for."""

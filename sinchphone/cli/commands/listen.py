@@ -218,9 +218,7 @@ class _Listener:
         """Hold the call in front, and answer who waits."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
-            beside = start_task(self._talk_beside(waiting), name="second call")
-            self._beside.add(beside)
-            beside.add_done_callback(self._beside.discard)
+            start_task(self._talk_beside(waiting), name="second call", among=self._beside)
 
     async def _talk_beside(self, waiting: WaitingCall) -> None:
         call = await waiting.take_over(aloud=False)

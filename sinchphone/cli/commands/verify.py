@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sinchphone.signaling.verification import NumberVerification, VerificationNews
 
 MAX_TRIES: Final = 5
-_LOOK_SECONDS: Final = 0.5
+_STATUS_SECONDS: Final = 0.5
 
 
 def add_to(app: typer.Typer, name: str) -> None:
@@ -101,7 +101,7 @@ async def _next(lines: "asyncio.Queue[str]", one: "NumberVerification") -> str:
 
     while True:
         try:
-            async with asyncio.timeout(_LOOK_SECONDS):
+            async with asyncio.timeout(_STATUS_SECONDS):
                 return await lines.get()
         except TimeoutError:
             if (await one.status()).status is not VerificationStatus.PENDING:

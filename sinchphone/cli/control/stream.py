@@ -20,7 +20,7 @@ from sinchphone.errors import ControlError
 
 _READ_BYTES: Final = 65_536
 _WAITING_LINES: Final = 64  # a program that is faster waits
-_WAIT_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 0.1
 _HINT: Final = "name a FIFO (mkfifo), fd:N, or - for standard input"
 
 
@@ -79,7 +79,7 @@ class ControlStream:
 
     def _read(self) -> bytes | None:
         """What there is, nothing at the end; ``None`` where nothing came for a moment."""
-        if os.name == "posix" and not select.select([self._descriptor], [], [], _WAIT_SECONDS)[0]:
+        if os.name == "posix" and not select.select([self._descriptor], [], [], _POLL_SECONDS)[0]:
             return None
         try:
             return os.read(self._descriptor, _READ_BYTES)
@@ -93,7 +93,7 @@ class ControlStream:
                 if self._closed:
                     return False
                 with contextlib.suppress(queue.Full):
-                    self._lines.put(line, timeout=_WAIT_SECONDS)
+                    self._lines.put(line, timeout=_POLL_SECONDS)
                     break
             self._wake()
         return True

@@ -128,9 +128,7 @@ class Hooks:
         if len(self._tasks) >= MAX_RUNNING + MAX_WAITING:
             self._warn(name, "too many run and wait")
             return
-        task = start_task(self._run(name, facts_of(name, event, call), lambda _: None), name=f"hook {name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        start_task(self._run(name, facts_of(name, event, call), lambda _: None), name=f"hook {name}", among=self._tasks)
 
     async def ask(self, event: "e.CallIncoming") -> Decision | None:
         """What the hook decides about a call that comes; ``None`` where it doesn't. Cancelling it leaves the program to its end."""
@@ -147,9 +145,7 @@ class Hooks:
             finally:
                 tell(None)
 
-        task = start_task(run(), name="hook incoming")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        start_task(run(), name="hook incoming", among=self._tasks)
         line = await said
         decision = read_decision(line or "")
         if line and decision is None:

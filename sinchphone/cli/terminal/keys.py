@@ -18,7 +18,7 @@ from sinchphone.cli.terminal.keyboard.posix import PosixKeyboard, terminal_of
 from sinchphone.cli.terminal.keyboard.windows import Console, WindowsKeyboard, console_of
 from sinchphone.quick_dataclass import quick_dataclass
 
-MAX_WAITING: Final = 1_024  # presses nobody has taken yet
+MAX_KEYS_WAITING: Final = 1_024  # presses nobody has taken yet
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Keys:
         self._stream = stream
         self._console = console
         self._parser = KeyParser()
-        self._waiting: asyncio.Queue[Press] = asyncio.Queue(MAX_WAITING)
+        self._waiting: asyncio.Queue[Press] = asyncio.Queue(MAX_KEYS_WAITING)
         self._dropped = 0
         self._keyboard: PosixKeyboard | WindowsKeyboard | None = None
         self._timer: asyncio.TimerHandle | None = None

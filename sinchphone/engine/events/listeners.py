@@ -21,9 +21,7 @@ class ListenerTasks:
 
     def start(self, work: Awaitable[object]) -> None:
         """Await it beside what runs now; where it raises, the log says so."""
-        task = start_task(_finish(work), name="listener")
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        start_task(_finish(work), name="listener", among=self._running)
 
     async def close(self, limit_s: float) -> None:
         """Wait for them as long as that, and cancel those that go on. May be awaited by one of them."""

@@ -47,7 +47,7 @@ from sinchphone.signaling.dialect import Dialect, IdentityKind, MessageCounts, R
 from sinchphone.signaling.transports import IM_CAPABILITIES, MAX_RECIPIENTS
 
 MAX_TRANSPORTS: Final = 256  # remembered, by id and by recipients
-MAX_WAITING: Final = 1024  # messages that came and aren't read yet
+MAX_MESSAGES_WAITING: Final = 1024  # messages that came and aren't read yet
 MAX_SENT: Final = 1024  # whose receipts are waited for
 REFUSAL_S: Final = 60.0  # for so long a transport that isn't ours isn't asked for again
 MAX_KILOBYTES: Final = MAX_PAYLOAD_BYTES * 3 // 4 // 1000  # of a message: base64 takes 4 bytes for 3
@@ -83,9 +83,9 @@ class Messenger:
         self._tell = tell
         self._history = history
         self._reassembler = Reassembler()
-        self._inbox: asyncio.Queue[tuple[str, str, str | None]] = asyncio.Queue(MAX_WAITING)  # None: too long to be put together
+        self._inbox: asyncio.Queue[tuple[str, str, str | None]] = asyncio.Queue(MAX_MESSAGES_WAITING)  # None: too long to be put together
         self._early: dict[str, list[str]] = {}  # of messages that are being published: who has them already
-        self._receipts: asyncio.Queue[tuple[str, Transport, str]] = asyncio.Queue(MAX_WAITING)
+        self._receipts: asyncio.Queue[tuple[str, Transport, str]] = asyncio.Queue(MAX_MESSAGES_WAITING)
         self._seen: Seen[tuple[str, str]] = Seen()
         self._too_long: Seen[tuple[str, str]] = Seen()
         self._sent: OrderedDict[str, SentMessage] = OrderedDict()

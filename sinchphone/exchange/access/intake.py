@@ -5,7 +5,7 @@ from typing import Final
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.signaling.wire import ErrorCode
 
-RETRY_SECONDS: Final = 5  # by then another one may have its place
+FULL_RETRY_SECONDS: Final = 5  # by then another one may have its place
 WHY_CLOSED: Final = "the exchange is about to end and takes no new calls"
 
 
@@ -22,4 +22,4 @@ class Intake:
     def check(self) -> None:
         """Raises RefusedError once it's closed."""
         if not self.is_open:
-            raise RefusedError(503, ErrorCode.INTERNAL, WHY_CLOSED, retry_s=RETRY_SECONDS)
+            raise RefusedError(503, ErrorCode.INTERNAL, WHY_CLOSED, retry_s=FULL_RETRY_SECONDS)

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-MAX_REMEMBERED = 4096  # of those who asked last
+MAX_ASKERS = 4096  # of those who asked last
 
 Who = TypeVar("Who", bound=Hashable)
 Thing = TypeVar("Thing", bound=Hashable)
@@ -28,7 +28,7 @@ class Allowances(Generic[Who]):
         taken = left >= 1
         self._left[who] = (left - 1 if taken else left, now)
         self._left.move_to_end(who)
-        if len(self._left) > MAX_REMEMBERED:
+        if len(self._left) > MAX_ASKERS:
             self._left.popitem(last=False)
         return taken
 

@@ -15,12 +15,12 @@ from aiohttp import web
 from sinchphone.exchange.conference.rooms import ParticipantStatus, Rooms
 from sinchphone.exchange.directory.received import receive
 from sinchphone.exchange.directory.verification import Verifier
+from sinchphone.exchange.options import CALLING_ROOT
 from sinchphone.exchange.processes.requests import ProcessRequests
 from sinchphone.protocol.callbacks.svaml_actions import MUSIC
 from sinchphone.signaling.fields import Record, write_json
 
-API_ROOT: Final = "/calling/v1"
-_CONFERENCE: Final = f"{API_ROOT}/conferences/id/{{conference}}"
+_CONFERENCE: Final = f"{CALLING_ROOT}/conferences/id/{{conference}}"
 _PARTICIPANT: Final = f"{_CONFERENCE}/{{call}}"
 
 _ROOM: Final = "room"  # what other processes ask

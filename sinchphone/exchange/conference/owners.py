@@ -96,9 +96,7 @@ class RoomOwners:
     def _went(self, key: tuple[Any, ...]) -> None:
         room = (key[0], key[1])
         if self._owners.get(room) == self.process:  # by others; or it's what we did ourselves a moment ago, and did anew
-            task = start_task(self._see_whose(room), name="look whose a room is")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            start_task(self._see_whose(room), name="look whose a room is", among=self._tasks)
         else:
             self._owners.pop(room, None)
 

@@ -294,9 +294,7 @@ class Rooms:
     def _lose(self, application: str, room_id: str) -> None:
         """The room is another process's: ours was taken for dead."""
         if (application, room_id) in self._rooms:
-            task = start_task(self.kick_all(application, room_id), name="leave a room")
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+            start_task(self.kick_all(application, room_id), name="leave a room", among=self._leaving)
 
     def _seats(self, application: str, room_id: str) -> dict[str, RoomSeat]:
         found = self._rooms.get((application, room_id))

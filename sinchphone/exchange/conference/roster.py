@@ -6,7 +6,7 @@ from typing import Final
 
 from sinchphone.protocol.call.room_events import RoomRoster, encode_room_event
 
-LOOK_SECONDS: Final = 1.0  # how often it may change for who reads it
+ROSTER_SECONDS: Final = 1.0  # how often it may change for who reads it
 
 
 async def tell_roster(roster: Callable[[], RoomRoster], tell: Callable[[str], None]) -> None:
@@ -17,4 +17,4 @@ async def tell_roster(roster: Callable[[], RoomRoster], tell: Callable[[str], No
         if now != told:
             told = now
             tell(encode_room_event(now))
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(ROSTER_SECONDS)

@@ -17,13 +17,14 @@ from sinchphone.errors import ConfigError, SinchphoneError
 from sinchphone.exchange.destinations.gateway import CallbackUrls, GatewayOnDemand
 from sinchphone.exchange.directory.received import receive
 from sinchphone.exchange.directory.verification import Verifier
+from sinchphone.exchange.options import CALLING_ROOT
 from sinchphone.exchange.refusals import forbidden, invalid
 from sinchphone.exchange.store.store import Store
 from sinchphone.exchange.store.tables import CALLBACK_URLS, Row
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.tasks import start_task
 
-_CALLBACKS: Final = tuple(f"{root}/configuration/callbacks/applications/{{application}}" for root in ("/v1", "/calling/v1"))
+_CALLBACKS: Final = tuple(f"{root}/configuration/callbacks/applications/{{application}}" for root in ("/v1", CALLING_ROOT))
 
 _logger = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from sinchphone.media.local_audio.files import decode
 
 _DIGIT_NAMES: Final = {"*": "star", "#": "hash"} | {digit: digit.lower() for digit in "0123456789ABCD"}
 _FOLDER: Final = Path(__file__).with_name("recordings")
-_PAUSE_SAMPLES: Final = RATE // 10  # between digits
+_DIGIT_PAUSE_SAMPLES: Final = RATE // 10  # between digits
 _GROUP_PAUSE_SAMPLES: Final = 3 * RATE // 10  # after every third digit, as people say numbers
 
 
@@ -55,8 +55,8 @@ def spell_number(number: str) -> Samples:
     for character in number:
         if character in "0123456789":
             digits += 1
-            pause = _GROUP_PAUSE_SAMPLES if digits % 3 == 0 else _PAUSE_SAMPLES
+            pause = _GROUP_PAUSE_SAMPLES if digits % 3 == 0 else _DIGIT_PAUSE_SAMPLES
             pieces += [load(character), silence(pause)]
         elif character == "+":
-            pieces += [load("plus"), silence(_PAUSE_SAMPLES)]
+            pieces += [load("plus"), silence(_DIGIT_PAUSE_SAMPLES)]
     return np.concatenate(pieces) if pieces else silence(0)

@@ -9,14 +9,14 @@ from typing import Final
 _LOG2_COST: Final = 15  # 32 MiB of memory at 8 blocks
 _BLOCKS: Final = 8
 _RUNS: Final = 3
-_SALT_BYTES: Final = 16
+_PASSWORD_SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
 _MEMORY_BYTES: Final = 64 * 1024 * 1024
 
 
 def hash_password(password: str) -> str:
     """What is kept of a password. Takes a good tenth of a second, on purpose."""
-    salt = os.urandom(_SALT_BYTES)
+    salt = os.urandom(_PASSWORD_SALT_BYTES)
     derived = _derive(password, salt, _LOG2_COST, _BLOCKS, _RUNS)
     return "$".join(("scrypt", str(_LOG2_COST), str(_BLOCKS), str(_RUNS), _text(salt), _text(derived)))
 

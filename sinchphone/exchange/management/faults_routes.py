@@ -17,12 +17,11 @@ from aiohttp import web
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.management.access import ManagementAccess
 from sinchphone.exchange.management.faults import MAX_DELAY_SECONDS, MAX_TIMES, FaultRule, Faults
-from sinchphone.exchange.options import MANAGEMENT_PATH
+from sinchphone.exchange.management_paths import FAULTS_PATH
 from sinchphone.exchange.refusals import RefusedError, not_found
 from sinchphone.signaling.fields import Record, is_writable, write_json
 from sinchphone.signaling.wire import ErrorCode
 
-FAULTS_PATH: Final = f"{MANAGEMENT_PATH}/faults"
 _Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _CODES: Final = {401: ErrorCode.INVALID_CREDENTIALS, 403: ErrorCode.FORBIDDEN, 404: ErrorCode.NOT_FOUND, 429: ErrorCode.TOO_MANY}

@@ -20,17 +20,14 @@ from sinchphone.exchange.destinations.gateway import GatewayOnDemand
 from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.management.access import ManagementAccess
-from sinchphone.exchange.options import MANAGEMENT_PATH
+from sinchphone.exchange.management_paths import CALLS_PATH, MAX_SOUND_BYTES
 from sinchphone.exchange.processes.requests import ProcessRequests
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.protocol.callbacks.events import PRIVATE
-from sinchphone.protocol.phone_numbers import read_number
+from sinchphone.protocol.phone_numbers import PRIVATE, read_number
 from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.fields import Record, write_json
 
-CALLS_PATH: Final = f"{MANAGEMENT_PATH}/calls"
-MAX_SOUND_BYTES: Final = 4 * 1024 * 1024
 _SIMULATED: Final = "simulated call"  # what other processes ask
 _BODY_BYTES: Final = 2 * MAX_SOUND_BYTES
 _DIGITS: Final = re.compile(r"[0-9*#A-DwW]{1,128}")

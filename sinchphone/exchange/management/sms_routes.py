@@ -1,16 +1,14 @@
 """The SMS inbox over HTTP: ``GET``, ``DELETE /__sinchphone/sms``, where ``?number=+46…`` chooses."""
 
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 
 from sinchphone.exchange.management.access import ManagementAccess
-from sinchphone.exchange.options import MANAGEMENT_PATH
+from sinchphone.exchange.management_paths import SMS_PATH
 from sinchphone.exchange.sms.inbox import SmsInbox, TextMessage
 from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.wire import write_time
-
-SMS_PATH: Final = f"{MANAGEMENT_PATH}/sms"
 
 
 class SmsInboxRoutes:

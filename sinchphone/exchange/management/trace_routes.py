@@ -19,7 +19,7 @@ from aiohttp import web
 
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.management.access import ManagementAccess
-from sinchphone.exchange.options import MANAGEMENT_PATH
+from sinchphone.exchange.management_paths import TRACE_PATH, TRACED_CALLS_PATH
 from sinchphone.exchange.refusals import not_found, too_many
 from sinchphone.exchange.tracing.summaries import CallSummary
 from sinchphone.exchange.tracing.tracer import Tracer
@@ -27,8 +27,6 @@ from sinchphone.protocol.trace.event import TraceEvent
 from sinchphone.protocol.trace.pcapng import write_pcapng
 from sinchphone.signaling.fields import write_json
 
-TRACE_PATH: Final = f"{MANAGEMENT_PATH}/trace"
-CALLS_PATH: Final = f"{TRACE_PATH}/calls"
 MAX_BODIES_BYTES: Final = 4 * 1024 * 1024  # of all bodies in one answer: later ones are left out
 MAX_READERS: Final = 16  # of what comes, at the same time
 _ALIVE_SECONDS: Final = 15.0  # without an event, after which the connection is shown to be alive
@@ -46,9 +44,9 @@ class TraceRoutes:
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the routes."""
-        router.add_get(CALLS_PATH, self._calls)
-        router.add_get(f"{CALLS_PATH}/{{call}}", self._call)
-        router.add_get(f"{CALLS_PATH}/{{call}}/capture", self._capture)
+        router.add_get(TRACED_CALLS_PATH, self._calls)
+        router.add_get(f"{TRACED_CALLS_PATH}/{{call}}", self._call)
+        router.add_get(f"{TRACED_CALLS_PATH}/{{call}}/capture", self._capture)
         router.add_get(f"{TRACE_PATH}/others", self._others)
         router.add_get(f"{TRACE_PATH}/live", self._live)
 

@@ -9,7 +9,7 @@
 
 import secrets
 import time
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 
@@ -18,13 +18,11 @@ from sinchphone.exchange.directory.accounts import MAX_PASSWORD_CHARACTERS, Acco
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.management.access import ManagementAccess
-from sinchphone.exchange.options import MANAGEMENT_PATH
+from sinchphone.exchange.management_paths import USERS_PATH
 from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.protocol.user_id import is_email
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.fields import Record, write_json
-
-USERS_PATH: Final = f"{MANAGEMENT_PATH}/users"
 
 
 class UsersRoutes:

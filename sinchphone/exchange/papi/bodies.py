@@ -15,6 +15,7 @@ from sinchphone.exchange.directory.accounts import MAX_IDENTITIES, Account
 from sinchphone.exchange.directory.devices import Device
 from sinchphone.protocol.jsep import Description, description_from_json
 from sinchphone.protocol.mxp.public_headers import MAX_PUBLIC_HEADER_BYTES
+from sinchphone.protocol.phone_numbers import PRIVATE
 from sinchphone.protocol.sdp import MAX_SDP_BYTES
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallRequest, Domain, IdentityKind, Placement, Recipient
@@ -23,7 +24,6 @@ from sinchphone.signaling.software import Software
 
 MAX_LIFETIME_SECONDS: Final = 366 * 86_400.0
 NO_RELAY: Final = "\n"  # as the body of a placement: there is no relay; an empty one makes the SDK throw
-NO_CALLER_ID: Final = "private"  # the SDK names no number when it calls one
 
 DOMAINS: Final = {"data": Domain.MXP, "pstn": Domain.PSTN, "sip": Domain.SIP, "conference": Domain.CONFERENCE}
 
@@ -104,7 +104,7 @@ def read_call(domain: str, body: bytes) -> PlacedCall:
     record = Record.parse(body)
     destination, headers = record.record("destination"), record.optional_record("headers")
     callee = Recipient(destination.text("endpoint", limit=255), _kind_of(destination, "type"))
-    caller_id = record.optional_text("cli", limit=64) or (NO_CALLER_ID if domain == "pstn" else None)
+    caller_id = record.optional_text("cli", limit=64) or (PRIVATE if domain == "pstn" else None)
     public = _public_headers(headers)
     request = CallRequest(record.token("callId"), DOMAINS[domain], callee.identity, _offer_from(record), caller_id, public)
     return PlacedCall(request, callee, _sub_instance_from(record), headers.value("nomedia") in (True, "true", "yes"))

@@ -105,9 +105,7 @@ class ProcessRequests:
         if message.channel != self.process:
             return True
         if "ask" in said:
-            task = start_task(self._answer(message.application, said), name=f"{said['kind']} for another process")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            start_task(self._answer(message.application, said), name=f"{said['kind']} for another process", among=self._tasks)
         elif said.get("answer") in self._waiting:
             self._take(said, self._waiting[said["answer"]][1])
         return True

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError, SinchphoneError
 from sinchphone.exchange.access.limits import Allowances
-from sinchphone.protocol.webpush.encryption import CONTENT_ENCODING, MAX_BODY_BYTES
+from sinchphone.protocol.webpush.encryption import CONTENT_ENCODING, MAX_PUSH_BYTES
 from sinchphone.protocol.webpush.keys import write_base64
 from sinchphone.protocol.webpush.vapid import read_vapid
 from sinchphone.quick_dataclass import quick_dataclass
@@ -215,7 +215,7 @@ def _topic_of(message: PushMessage) -> str | None:
 
 
 def _check_content(message: PushMessage) -> None:
-    if len(message.body) > MAX_BODY_BYTES:
-        raise PushRefusedError(413, 104, f"a push has {MAX_BODY_BYTES} bytes at most")
+    if len(message.body) > MAX_PUSH_BYTES:
+        raise PushRefusedError(413, 104, f"a push has {MAX_PUSH_BYTES} bytes at most")
     if message.body and message.encoding.strip().lower() != CONTENT_ENCODING:
         raise PushRefusedError(400, 110, f"Content-Encoding should be {CONTENT_ENCODING}")

@@ -24,7 +24,7 @@ from sinchphone.exchange.push.service import (
 )
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.request_bodies import read_body
-from sinchphone.protocol.webpush.encryption import MAX_BODY_BYTES
+from sinchphone.protocol.webpush.encryption import MAX_PUSH_BYTES
 from sinchphone.protocol.webpush.keys import POINT_BYTES, read_base64, read_point
 
 HELLO_S: Final = 5.0  # until an agent has said who it is
@@ -164,7 +164,7 @@ class _Connection:
 
 async def _body_of(request: web.Request) -> bytes:
     try:
-        return await read_body(request, MAX_BODY_BYTES)
+        return await read_body(request, MAX_PUSH_BYTES)
     except RefusedError as refusal:
         raise PushRefusedError(refusal.status, 104, str(refusal)) from refusal
 

@@ -15,7 +15,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_MESSAGES: Final = 1_000  # an application
 MAX_TEXT_CHARACTERS: Final = 4_000
-KEPT_SECONDS: Final = 7 * 86_400.0
+TEXTS_KEPT_SECONDS: Final = 7 * 86_400.0
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class SmsInbox:
         """Know again what came before this exchange started. Raises StoreError."""
         try:
             for row in sorted(await self._store.read(TEXT_MESSAGES), key=lambda row: float(row[-1])):
-                if float(row[-1]) >= now - KEPT_SECONDS:
+                if float(row[-1]) >= now - TEXTS_KEPT_SECONDS:
                     self._came(row)
                 else:
                     self._store.drop(TEXT_MESSAGES, *row[:2])

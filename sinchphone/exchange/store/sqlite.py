@@ -23,7 +23,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 
 FILE_NAME: Final = "exchange.sqlite3"
 _BUSY_SECONDS: Final = 5.0  # another exchange of this user may be writing
-_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS devices (
     application TEXT, instance_id TEXT, user_id TEXT, device_id TEXT, legacy INTEGER, generation INTEGER, capabilities TEXT,
@@ -218,9 +218,9 @@ def _connect(path: Path | None) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > _VERSION:
+        if version > _SCHEMA_VERSION:
             raise sqlite3.DatabaseError("a newer sinchphone made it")
-        connection.executescript(f"{_SCHEMA} PRAGMA user_version = {_VERSION};")
+        connection.executescript(f"{_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION};")
     except sqlite3.Error:
         connection.close()
         raise

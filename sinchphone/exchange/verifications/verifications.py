@@ -12,7 +12,7 @@ from sinchphone.exchange.verifications.verification import FailureReason, Verifi
 from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
 
 MAX_KEPT: Final = 1_000  # of an application
-KEPT_SECONDS: Final = 7 * 86_400.0  # while the exchange doesn't run
+VERIFICATIONS_KEPT_SECONDS: Final = 7 * 86_400.0  # while the exchange doesn't run
 
 
 class Verifications:
@@ -26,7 +26,7 @@ class Verifications:
         """Know again those from before this exchange started; ``now`` in seconds since the epoch. Raises StoreError."""
         try:
             for row in sorted(await self._store.read(VERIFICATIONS), key=lambda row: float(row[-1])):
-                if float(row[-1]) >= now - KEPT_SECONDS:
+                if float(row[-1]) >= now - VERIFICATIONS_KEPT_SECONDS:
                     self._came(row)
                 else:
                     self._store.drop(VERIFICATIONS, *row[:2])

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 from sinchphone.errors import DestinationError
 from sinchphone.exchange.destinations.backend_calls import AnswerUrl, Callout, EventAnswer
 from sinchphone.exchange.refusals import RefusedError, invalid
-from sinchphone.protocol.callbacks.events import PRIVATE, Identity, IdentityType
+from sinchphone.protocol.callbacks.events import Identity, IdentityType
 from sinchphone.protocol.callbacks.svaml import Continue, Event, PlayFiles, Say, Svaml, SvamlError
 from sinchphone.protocol.callbacks.svaml_instructions import MAX_SAY_CHARACTERS
 from sinchphone.protocol.callbacks.svaml_reading import read_svaml
-from sinchphone.protocol.phone_numbers import E164, INTERNATIONAL, read_number
+from sinchphone.protocol.phone_numbers import E164, INTERNATIONAL, PRIVATE, read_number
 from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS, MAX_DTMF_CHARACTERS
 from sinchphone.signaling.fields import Record
 from sinchphone.signaling.wire import ErrorCode

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from sinchphone.exchange.destinations.backend_calls import BackendCalls, CallInformation, LegOfCall
 from sinchphone.exchange.destinations.gateway import GatewayOnDemand
+from sinchphone.exchange.options import CALLING_ROOT
 from sinchphone.exchange.processes.requests import ProcessRequests
 from sinchphone.exchange.refusals import RefusedError, invalid
 from sinchphone.exchange.voice_api.backend_requests import BackendRequest, BackendRequests
@@ -22,8 +23,7 @@ from sinchphone.exchange.voice_api.bodies import read_announcement, read_callout
 from sinchphone.protocol.voice_limits import FREE
 from sinchphone.signaling.wire import ErrorCode, write_time
 
-API_ROOT: Final = "/calling/v1"
-_CALL: Final = f"{API_ROOT}/calls/id/{{call}}"
+_CALL: Final = f"{CALLING_ROOT}/calls/id/{{call}}"
 _CALL_REQUEST: Final = "call"  # what other processes ask
 _MISSING: Final = "this exchange has nothing of the calling API there"
 
@@ -44,7 +44,7 @@ class CallRoutes:
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the routes."""
-        router.add_post(f"{API_ROOT}/callouts", self._requests.route(self._call_out))
+        router.add_post(f"{CALLING_ROOT}/callouts", self._requests.route(self._call_out))
         router.add_get(_CALL, self._route("tell"))
         router.add_patch(_CALL, self._route("update"))
         router.add_patch(f"{_CALL}/leg/{{leg}}", self._route("announce"))
@@ -100,7 +100,7 @@ class CallRoutes:
 
 def add_the_rest(router: web.UrlDispatcher) -> None:
     """A route for all of the calling API that isn't there. To be added last."""
-    router.add_route("*", f"{API_ROOT}/{{rest:.*}}", _refuse)
+    router.add_route("*", f"{CALLING_ROOT}/{{rest:.*}}", _refuse)
 
 
 async def _refuse(request: web.Request) -> web.Response:

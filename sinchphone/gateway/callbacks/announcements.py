@@ -27,7 +27,7 @@ from sinchphone.media.local_audio.speech import Speech, read_sound
 from sinchphone.protocol.callbacks.svaml import Fetched, PlayFiles, Prompt, Say, Spoken, Ssml
 from sinchphone.tls import client_context, why_tls_failed
 
-MAX_FILE_BYTES: Final = 1_000_000  # Sinch Voice: media fetched from URLs
+MAX_SOUND_FILE_BYTES: Final = 1_000_000  # Sinch Voice: media fetched from URLs
 FETCH_SECONDS: Final = 5.0
 MAX_SECONDS: Final = 300.0  # of one file, or one text
 MAX_CACHED: Final = 32  # files
@@ -131,9 +131,9 @@ class Announcements:
 
 async def _limited(content: aiohttp.StreamReader) -> bytes:
     body = b""
-    while chunk := await content.read(MAX_FILE_BYTES):
+    while chunk := await content.read(MAX_SOUND_FILE_BYTES):
         body += chunk
-        if len(body) > MAX_FILE_BYTES:
+        if len(body) > MAX_SOUND_FILE_BYTES:
             raise _too_long()
     return body
 
@@ -150,10 +150,10 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
         raw = encoding == "deflate" and not _is_zlib(body)
         unpacking = zlib.decompressobj(-zlib.MAX_WBITS if raw else _WINDOW_BITS[encoding])
         try:
-            content += unpacking.decompress(body, MAX_FILE_BYTES + 1 - len(content))
+            content += unpacking.decompress(body, MAX_SOUND_FILE_BYTES + 1 - len(content))
         except zlib.error as error:
             raise MediaError("a file could not be fetched: what it's packed in is broken") from error
-        if len(content) > MAX_FILE_BYTES:  # the rest isn't looked at
+        if len(content) > MAX_SOUND_FILE_BYTES:  # the rest isn't looked at
             raise _too_long()
         if not unpacking.eof:
             raise MediaError("a file could not be fetched: what it's packed in is cut short")
@@ -169,7 +169,7 @@ def _is_zlib(body: bytes) -> bool:
 
 
 def _too_long() -> MediaError:
-    return MediaError(f"a file could not be fetched: it has more than {MAX_FILE_BYTES // 1_000_000} MB")
+    return MediaError(f"a file could not be fetched: it has more than {MAX_SOUND_FILE_BYTES // 1_000_000} MB")
 
 
 def _decode(content: bytes) -> Samples:

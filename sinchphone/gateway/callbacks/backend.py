@@ -149,9 +149,7 @@ class Backend:
             told.close()
             _log.warning("%s was dropped: %d events are under way", name, len(self._last_events))
             return
-        task = start_task(told, name=name)
-        self._last_events.add(task)
-        task.add_done_callback(self._last_events.discard)
+        start_task(told, name=name, among=self._last_events)
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> bytes:
         """Post an event; what the first URL answers that answers at all. Raises CallbackError."""

@@ -6,7 +6,8 @@ from typing import Final
 from sinchphone.gateway.legs.reasons import CallEnding
 from sinchphone.gateway.routing.routing import Dialling, Source, identity_of
 from sinchphone.protocol.call.states import BUSY_CODES, Cause
-from sinchphone.protocol.callbacks.events import PRIVATE, CallResult, DisconnectedCallEvent, Reason
+from sinchphone.protocol.callbacks.events import CallResult, DisconnectedCallEvent, Reason
+from sinchphone.protocol.phone_numbers import PRIVATE
 
 _NO_ANSWER: Final = (408, 480)
 _UNKNOWN: Final = (404, 410, 604)

@@ -35,7 +35,7 @@ from sinchphone.tasks import start_task
 
 MAX_CALLOUTS: Final = 200  # of one application at the same time
 CLOSING_SECONDS: Final = 2.0
-MAX_PHONES: Final = 1_000  # simulated ones that are remembered
+MAX_SIMULATED_PHONES: Final = 1_000  # simulated ones that are remembered
 OURS: Final = "localhost"  # where a simulated phone dials
 
 
@@ -131,7 +131,7 @@ class GatewayCalls:
             await B2buaCall(self._context, caller, dialling, application, session).run()
 
         self._phones[caller.id] = application, phone
-        while len(self._phones) > MAX_PHONES:
+        while len(self._phones) > MAX_SIMULATED_PHONES:
             self._phones.popitem(last=False)
         self._start(application, phone.run(call), caller.id)
         return phone.status

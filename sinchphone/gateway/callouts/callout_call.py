@@ -41,8 +41,9 @@ from sinchphone.gateway.routing.routing import (
     incoming_event,
     raises_ace,
 )
-from sinchphone.protocol.callbacks.events import PRIVATE, Identity, IdentityType, Reason
+from sinchphone.protocol.callbacks.events import Identity, IdentityType, Reason
 from sinchphone.protocol.callbacks.svaml import Action, ConnectMxp, ConnectPstn, ConnectSip, Event, Park, RunMenu, Svaml
+from sinchphone.protocol.phone_numbers import PRIVATE
 from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS
 from sinchphone.signaling.dialect import Domain
 

@@ -25,7 +25,7 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 
 AUDIBLE_DBFS: Final = -50.0
-MAX_DIGITS: Final = 256
+MAX_DIGITS_KEPT: Final = 256
 BEFORE_DIGITS_SECONDS: Final = 0.5
 AFTER_SOUND_SECONDS: Final = 0.3
 RING_SECONDS: Final = 60.0
@@ -132,7 +132,7 @@ class SimulatedPhone:
 
     async def _hear_keys(self) -> None:
         async for event in self._caller.far.port.events():
-            if isinstance(event, PortDigitHeard) and len(self._digits) < MAX_DIGITS:
+            if isinstance(event, PortDigitHeard) and len(self._digits) < MAX_DIGITS_KEPT:
                 self._digits += event.digit
 
     def _end(self) -> None:

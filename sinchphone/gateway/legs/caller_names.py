@@ -10,7 +10,7 @@ from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip_agents import TRUNK
 from sinchphone.hosts import join_host
-from sinchphone.protocol.callbacks.events import PRIVATE
+from sinchphone.protocol.phone_numbers import PRIVATE
 from sinchphone.protocol.sip.uri import SipUri
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain

@@ -26,7 +26,7 @@ from sinchphone.gateway.sip_agents import TRUNK, SipAgents, SipSide
 from sinchphone.gateway.trunk.metering import CallMeter, Metering
 from sinchphone.gateway.trunk.trunk import Trunk, TrunkServers
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
-from sinchphone.protocol.callbacks.events import PRIVATE
+from sinchphone.protocol.phone_numbers import PRIVATE
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.headers.asserted_identity import ANONYMOUS
 from sinchphone.protocol.sip.headers.diversion import write_diversions

@@ -14,7 +14,7 @@ from sinchphone.protocol.sdp import SENDONLY, SENDRECV
 from sinchphone.tasks import start_task
 
 GATHER_SECONDS: Final = 3.0  # a port itself stops asking its servers after two
-_MAX_DIGITS: Final = 64  # that wait to be sent
+_MAX_DIGITS_WAITING: Final = 64  # that wait to be sent
 
 Told: TypeAlias = Callable[["End", PortEvent], None]
 
@@ -37,7 +37,7 @@ class End:
         self._candidates: list[str] = []
         self._described = forked  # the forks' description is the first port's: their candidates can't be in it
         self._gathered = asyncio.Event()
-        self._digits: asyncio.Queue[str] = asyncio.Queue(_MAX_DIGITS)
+        self._digits: asyncio.Queue[str] = asyncio.Queue(_MAX_DIGITS_WAITING)
         self._tasks = [
             start_task(self._read(), name=f"relay-{side}-events"),
             start_task(self._type(), name=f"relay-{side}-digits"),

@@ -22,7 +22,7 @@ from sinchphone.gateway.relay import relay as tell
 from sinchphone.gateway.relay.description import check_address, codecs, with_packet_times_of
 from sinchphone.gateway.relay.ends import End
 from sinchphone.gateway.relay.port_bridge import PortBridge
-from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side
+from sinchphone.gateway.relay.relay import MAX_EARLY, MediaTransport, RelayEvent, Side
 from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import (
@@ -49,7 +49,6 @@ from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
 CODECS: Final = ("opus", "PCMU", "PCMA", "G722")
-_MAX_EARLY: Final = 64  # candidates of a branch before its answer, and branches
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -216,9 +215,9 @@ class LocalRelay:
         end = self._caller if side is Side.CALLER else self._branches.get(branch)
         if end is not None:
             await end.add_candidate(candidate)
-        elif side is Side.CALLED and (branch in self._early or len(self._early) < _MAX_EARLY):
+        elif side is Side.CALLED and (branch in self._early or len(self._early) < MAX_EARLY):
             kept = self._early.setdefault(branch, [])
-            if len(kept) < _MAX_EARLY:
+            if len(kept) < MAX_EARLY:
                 kept.append(candidate)
 
     async def dtmf(self, towards: Side, digits: str) -> None:
@@ -292,7 +291,7 @@ class LocalRelay:
         if first is None:
             raise LocalProtocolError("there is no offer to answer")
         if self._branches and self._transports[Side.CALLED] is MediaTransport.WEBRTC:
-            if len(self._branches) >= _MAX_EARLY:
+            if len(self._branches) >= MAX_EARLY:
                 raise MediaError("too many devices answer")
             port = await self._fork(first.port)
             end = End(Side.CALLED, MediaTransport.WEBRTC, port, self._heard, branch=branch, forked=True)
@@ -343,9 +342,7 @@ class LocalRelay:
     def _drop(self, end: End) -> None:
         if end in self._ends:
             self._ends.remove(end)
-            retiring = start_task(end.close(), name="relay-retire")
-            self._retiring.add(retiring)
-            retiring.add_done_callback(self._retiring.discard)
+            start_task(end.close(), name="relay-retire", among=self._retiring)
 
     async def _close(self) -> None:
         self._siblings.discard(self)

@@ -16,7 +16,7 @@ from sinchphone.errors import MediaError
 from sinchphone.gateway.relay.ng import FullError, NgLink, NoAnswerError
 from sinchphone.schema import WeightedAddress
 
-LOOK_SECONDS: Final = 1.0  # for one to say that it's there
+PING_SECONDS: Final = 1.0  # for one to say that it's there
 REST_SECONDS: Final = 10.0  # for which one that said nothing is asked last
 IMPATIENCE: Final = (0.25, 0.5)  # between requests, where another one can be asked
 
@@ -95,7 +95,7 @@ class NgPool:
 
 async def _trouble(link: NgLink) -> str | None:
     try:
-        await link.request("ping", patience=(LOOK_SECONDS / 2, LOOK_SECONDS / 2))
+        await link.request("ping", patience=(PING_SECONDS / 2, PING_SECONDS / 2))
     except MediaError as error:
         return str(error)
     return None

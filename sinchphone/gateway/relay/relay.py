@@ -11,10 +11,12 @@ their candidates: nothing is trickled out.
 
 from collections.abc import AsyncIterator
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.quick_dataclass import quick_dataclass
+
+MAX_EARLY: Final = 64  # candidates of a branch before its answer, and branches
 
 
 class Side(StrEnum):

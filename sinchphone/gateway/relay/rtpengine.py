@@ -36,7 +36,7 @@ from sinchphone.gateway.relay.description import (
 from sinchphone.gateway.relay.digit_log import DigitLog
 from sinchphone.gateway.relay.ng import NgLink, NoAnswerError
 from sinchphone.gateway.relay.ng_pool import NgPool
-from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side, SideConnected, SideDigitHeard, SideLost, SideSilent
+from sinchphone.gateway.relay.relay import MAX_EARLY, MediaTransport, RelayEvent, Side, SideConnected, SideDigitHeard, SideLost, SideSilent
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.protocol.sdp import agreed_direction, mirrored, write_blocks
@@ -46,11 +46,10 @@ from sinchphone.tasks import start_task
 CODECS: Final = ("opus", "PCMU", "PCMA", "G722", "telephone-event")  # what either side may use, whatever the other one can
 DIGIT_MS: Final = 160
 PAUSE_MS: Final = 100  # rtpengine's shortest
-_ASK_SECONDS: Final = 0.5  # between two queries until both sides are heard,
+_QUERY_SECONDS: Final = 0.5  # between two queries until both sides are heard,
 _WATCH_SECONDS: Final = 3.0  # and from then on
 _MAX_UNANSWERED: Final = 3  # queries, one after the other: the sound goes on while rtpengine is busy
 _MAX_INJECTED: Final = 32
-_MAX_EARLY: Final = 64  # candidates of a branch and branches
 _RTP: Final[dict[str, object]] = {"ICE": "remove", "rtcp_mux": ["demux"], "DTLS": "off"}
 _TOWARDS: Final[dict[MediaTransport, dict[str, object]]] = {
     MediaTransport.WEBRTC: {
@@ -240,8 +239,8 @@ class RtpengineRelay:
         if candidate is None or not candidate.candidate.strip():
             return
         if side is Side.CALLED and (side not in self._said or branch != self._branch):
-            kept = self._early.setdefault(branch, []) if len(self._early) < _MAX_EARLY else self._early.get(branch, [])
-            if len(kept) < _MAX_EARLY:
+            kept = self._early.setdefault(branch, []) if len(self._early) < MAX_EARLY else self._early.get(branch, [])
+            if len(kept) < MAX_EARLY:
                 kept.append(candidate)
             return
         with suppress(MediaError):  # rtpengine learns the address from the peer's checks all the same
@@ -381,7 +380,7 @@ class RtpengineRelay:
         ears = {side: _Ear(time.monotonic()) for side in Side}
         unanswered = 0
         while True:
-            await asyncio.sleep(_WATCH_SECONDS if all(ear.connected for ear in ears.values()) else _ASK_SECONDS)
+            await asyncio.sleep(_WATCH_SECONDS if all(ear.connected for ear in ears.values()) else _QUERY_SECONDS)
             try:
                 found = await self._request("query")
             except MediaError as error:

@@ -22,8 +22,14 @@ from sinchphone.gateway.options import GatewayOptions, SipSettings, SipTransport
 from sinchphone.gateway.routing.rules import Rule, Target, read_rules, read_target, refusal_status
 from sinchphone.gateway.trunk.trunk import NEEDS_CALLER_ID, Trunk
 from sinchphone.protocol.callbacks import svaml
-from sinchphone.protocol.callbacks.events import PRIVATE, CallDomain, Identity, IdentityType, IncomingCallEvent, Reason
-from sinchphone.protocol.phone_numbers import SHAPE, is_number, subscriber, without_separators
+from sinchphone.protocol.callbacks.events import (
+    CallDomain,
+    Identity,
+    IdentityType,
+    IncomingCallEvent,
+    Reason,
+)
+from sinchphone.protocol.phone_numbers import PRIVATE, SHAPE, is_number, subscriber, without_separators
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS, ROOM_PREFIX
 from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.uri import parse_uri

@@ -16,8 +16,7 @@ from sinchphone.gateway.networks import Networks
 from sinchphone.gateway.options import ANY, SipTransport, TrunkOptions
 from sinchphone.hosts import SIP_PORTS, bracketed, comparable_host, numeric_address
 from sinchphone.protocol.address_reach import ipv4_within
-from sinchphone.protocol.callbacks.events import PRIVATE
-from sinchphone.protocol.phone_numbers import is_number, prefix_reading, reading, without_separators
+from sinchphone.protocol.phone_numbers import PRIVATE, is_number, prefix_reading, reading, without_separators
 from sinchphone.protocol.sip.uri import SipUri
 from sinchphone.quick_dataclass import quick_dataclass
 

@@ -32,7 +32,7 @@ from sinchphone.protocol.auth import decode_secret
 from sinchphone.tasks import start_task
 
 MAX_LOG_BYTES: Final = 500_000  # of each of the two files
-_LOOK_SECONDS: Final = 0.5  # how often it looks whether it's still wanted
+_WANTED_SECONDS: Final = 0.5  # how often it looks whether it's still wanted
 _SETTLED_SECONDS: Final = 2.0  # by then all is imported that a call needs
 
 _logger = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ async def _watch(exchange: Exchange, settings: HostSettings, end: Callable[[_End
     """End what nobody wants any more."""
     known = _identity(settings.folder)
     while True:
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_WANTED_SECONDS)
         if _identity(settings.folder) != known:
             end(_End.GONE)
         elif exchange.idle_seconds() >= settings.idle_seconds:

@@ -30,9 +30,9 @@ from av.packet import Packet
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.twotrack import Stereo
 from sinchphone.errors import AudioFileError
+from sinchphone.media.options import STANDARD_INPUT
 from sinchphone.quick_dataclass import quick_dataclass
 
-STANDARD_INPUT: Final = "-"
 STANDARD_INPUT_DESCRIPTOR = 0
 _PIPE_BUFFER_BYTES: Final = 4096  # libav reads ahead by as much: 21 ms of 16-bit stereo
 # A pipe is probed with the least that tells the format, so that it sounds after 64 KiB (.wav) or less instead of 5 MiB. No format may

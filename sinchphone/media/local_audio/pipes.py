@@ -26,7 +26,7 @@ _READ_BYTES: Final = 3840  # 40 ms
 _WRITE_BYTES: Final = 1920  # less than PIPE_BUF: a pipe that select calls writable takes it whole
 _BUFFERED_IN: Final = RATE  # bytes, half a second: a writer that is faster waits
 _BUFFERED_OUT: Final = 2 * RATE  # bytes, a second: from a reader that is slower the oldest is kept back
-_WAIT_SECONDS: Final = 0.1
+_PIPE_WAIT_SECONDS: Final = 0.1
 _PIPE_HINT: Final = "Name a file, a FIFO or fd:N."
 
 
@@ -75,7 +75,7 @@ class PipeIn:
     def _read_all(self) -> None:
         try:
             while self._has_room():
-                if not select.select([self._descriptor], [], [], _WAIT_SECONDS)[0]:
+                if not select.select([self._descriptor], [], [], _PIPE_WAIT_SECONDS)[0]:
                     continue
                 read = os.read(self._descriptor, _READ_BYTES)
                 if not read:
@@ -137,7 +137,7 @@ class PipeOut:
             first, self._closed = not self._closed, True
             self._changed.notify()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(2 * _WAIT_SECONDS)
+            self._thread.join(2 * _PIPE_WAIT_SECONDS)
         if first and self._thread.ident is not None:
             self._report(PipeEnded(path=str(self._target), outward=True, bytes=self._written, failure=self._failure))
 
@@ -167,7 +167,7 @@ class PipeOut:
             if self._descriptor is None and not self._reopen():
                 return
             assert self._descriptor is not None
-            if not select.select([], [self._descriptor], [], _WAIT_SECONDS)[1]:
+            if not select.select([], [self._descriptor], [], _PIPE_WAIT_SECONDS)[1]:
                 if self._closed:
                     return
                 continue
@@ -186,7 +186,7 @@ class PipeOut:
         self._descriptor = _open_fifo_to_write(self._target)
         if self._descriptor is None:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed, _WAIT_SECONDS)
+                self._changed.wait_for(lambda: self._closed, _PIPE_WAIT_SECONDS)
         return self._descriptor is not None
 
 

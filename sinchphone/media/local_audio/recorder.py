@@ -20,10 +20,9 @@ from sinchphone.audio.mix import added
 from sinchphone.audio.twotrack import Stereo, TrackSide, TwoTrack
 from sinchphone.errors import AudioFileError
 from sinchphone.media.local_audio.files import RECORDING_KINDS, AudioWriter, check_recording
-from sinchphone.media.options import RecordLayout
+from sinchphone.media.options import RECORDER_CLOSES_SECONDS, RecordLayout
 from sinchphone.media.sound import RecordFinished, RecordStarted, SoundEvent, SoundWarning
 
-CLOSE_SECONDS: Final = 3.0  # how long a person waits after Ctrl-C
 _QUEUE_BLOCKS: Final = 500  # ten seconds of 20 ms blocks
 
 
@@ -113,7 +112,7 @@ class Recorder:
             self._discard(self._writer)
             return
         self._hand_over(self._tracks.finish())
-        self._thread.join(CLOSE_SECONDS)
+        self._thread.join(RECORDER_CLOSES_SECONDS)
         if self._thread.is_alive():
             self._report(
                 SoundWarning(message=f"{self._path} isn't written yet: the disk is too slow", hint=f"What there is stays in {self._part}.")

@@ -16,7 +16,7 @@ import av
 import numpy as np
 
 from sinchphone.errors import DeviceError, MediaError
-from sinchphone.media.local_video.sources import PictureSource
+from sinchphone.media.local_video.sources import PictureSource, close_container
 from sinchphone.media.video.codecs import as_picture
 from sinchphone.picture.frame import Picture
 from sinchphone.quick_dataclass import quick_dataclass
@@ -224,6 +224,5 @@ class FfmpegCamera:
 
     def release(self) -> None:
         """In the reading thread."""
-        if self._container is not None:
-            self._container.close()
-            self._container = self._frames = None
+        close_container(self._container)
+        self._container = self._frames = None

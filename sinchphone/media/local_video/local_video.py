@@ -35,8 +35,8 @@ from sinchphone.picture.frame import Picture, black
 if TYPE_CHECKING:  # its codecs are loaded for a recording alone
     from sinchphone.media.local_video.recorder import PictureRecorder
 
-_STILL_SECONDS: Final = 0.5  # between two pictures of what doesn't move: paused, or after the end of a file
-_CLOSE_SECONDS: Final = 1.0
+_STILL_SENT_SECONDS: Final = 0.5  # between two pictures of what doesn't move: paused, or after the end of a file
+_SOURCE_CLOSES_SECONDS: Final = 1.0
 _PAUSED_SIZE: Final = (320, 180)
 
 
@@ -142,7 +142,7 @@ class LocalVideo:
         if source is not None:
             source.close()
         if thread is not None:
-            await asyncio.to_thread(thread.join, _CLOSE_SECONDS)
+            await asyncio.to_thread(thread.join, _SOURCE_CLOSES_SECONDS)
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.close)
         self._events.end()
@@ -168,7 +168,7 @@ class LocalVideo:
                 still = black(*_PAUSED_SIZE) if self._paused else last
                 if still is not None:
                     self._send(replace(still, taken_at=time.monotonic()))
-                self._changed.wait(_STILL_SECONDS)
+                self._changed.wait(_STILL_SENT_SECONDS)
                 continue
             source = self._source = make()
             try:

@@ -23,15 +23,15 @@ import numpy as np
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.twotrack import Stereo, TrackSide, TwoTrack
 from sinchphone.errors import AudioFileError
+from sinchphone.media.options import RECORDER_CLOSES_SECONDS
 from sinchphone.media.pictures.pictures import PictureWarning
 from sinchphone.media.sound import RecordFinished, RecordStarted
 from sinchphone.picture.frame import Picture, black
 from sinchphone.picture.scale import fitted
 
-CLOSE_SECONDS: Final = 3.0  # how long a person waits after Ctrl-C
 WIDTH, HEIGHT = 640, 360  # of the file: pictures of a call change their size, those of a file don't
 _RATE: Final = 30  # pictures a second at most
-_STILL_SECONDS: Final = 0.5  # after which a picture that stays is written again
+_STILL_WRITTEN_SECONDS: Final = 0.5  # after which a picture that stays is written again
 _KEY_SECONDS: Final = 1
 _QUEUE: Final = 1_500  # 20 ms of sound, or a picture, each: some twenty seconds
 _MAX_PICTURES: Final = 30  # that wait; newer ones are left out
@@ -136,7 +136,7 @@ class PictureRecorder:
             return
         self._put_sound(tracks.finish())
         self._closing.set()
-        self._thread.join(CLOSE_SECONDS)
+        self._thread.join(RECORDER_CLOSES_SECONDS)
         if self._thread.is_alive():
             message = f"{self._path} isn't written yet: the disk is too slow"
             self._report(PictureWarning(message=message, hint=f"What there is stays in {self._part}."))
@@ -221,7 +221,7 @@ class _MediaFile:
         frame.sample_rate, frame.pts, frame.time_base = RATE, self._samples, Fraction(1, RATE)
         self._samples += len(block)
         self._mux(self._sound.encode(frame))
-        if self._last is not None and self.seconds - self._ticks / _TICKS > _STILL_SECONDS:
+        if self._last is not None and self.seconds - self._ticks / _TICKS > _STILL_WRITTEN_SECONDS:
             self._encode(self._last, self.seconds)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 import av
 
 from sinchphone.errors import AudioFileError, MediaError
+from sinchphone.media.options import STANDARD_INPUT
 from sinchphone.media.sound import Descriptor
 from sinchphone.media.video.codecs import as_picture
 from sinchphone.picture.bar_code import PictureCode, draw_code
@@ -16,7 +17,6 @@ _TEST_SIZE: Final = (640, 360)
 _TEST_RATE: Final = 15.0
 _USUAL_RATE: Final = 15.0
 _MAX_RATE: Final = 60.0
-_STANDARD_INPUT: Final = "-"
 
 
 class PictureSource(Protocol):
@@ -151,13 +151,18 @@ class FileSource:
 
     def release(self) -> None:
         """Close the file. In the reading thread."""
-        if self._container is not None:
-            self._container.close()
-            self._container = self._frames = None
+        close_container(self._container)
+        self._container = self._frames = None
 
     def _file(self) -> Any:
         if isinstance(self._path, Descriptor):
             return open(self._path.number, "rb", buffering=0, closefd=False)
-        if self._path == _STANDARD_INPUT:
+        if self._path == STANDARD_INPUT:
             return open(0, "rb", buffering=0, closefd=False)
         return self._path
+
+
+def close_container(container: Any) -> None:
+    """Close PyAV's container, if there is one."""
+    if container is not None:
+        container.close()

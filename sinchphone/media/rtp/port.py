@@ -39,7 +39,7 @@ _REPORT_SECONDS: Final = 2.5  # times 0.5 to 1.5; RFC 3550 6.2 says 5 at least, 
 _UNHEARD_SECONDS: Final = 180.0  # a peer that was never heard may still be ringing: as long as a proxy lets it (RFC 3261 16.6, timer C)
 _RESOLVE_SECONDS: Final = 2.0
 _WATCH_SECONDS: Final = 1.0
-_STALL_SECONDS: Final = 5.0  # for a pause of a second
+_LOOP_STALL_SECONDS: Final = 5.0  # for a pause of a second
 
 
 class RtpPort:
@@ -291,7 +291,7 @@ class RtpPort:
             began = time.monotonic()
             await asyncio.sleep(max(0.0, min(pause, report_at - began)))
             now = time.monotonic()
-            if now - began >= _STALL_SECONDS:  # we were stopped: that says nothing about the peer
+            if now - began >= _LOOP_STALL_SECONDS:  # we were stopped: that says nothing about the peer
                 self._waiting_since = now
             if now >= report_at:
                 self._transmit(self._stream.report())

@@ -27,7 +27,7 @@ _REORDER_SECONDS: Final = 0.06  # that a packet which was overtaken is waited fo
 _NACK_SECONDS: Final = 0.6  # the same where somebody can: a frame that waits is whole sooner than a key frame in its place,
 _KEY_ROUND_TRIPS: Final = 4.5  # unless it was asked for in vain so often; then whichever comes first is shown
 _LEAST_KEY_SECONDS: Final = 0.05
-_ASK_SECONDS: Final = 0.5  # between two requests for a key frame
+_KEY_REQUEST_SECONDS: Final = 0.5  # between two requests for a key frame
 _MAX_WAITING: Final = 30  # frames that the decoder hasn't taken: then it's too slow, and goes on at a key frame
 _SOURCE_SILENT_SECONDS: Final = 0.5  # another source is seen once the first has been quiet for that long
 _FARTHEST: Final = 1.0  # [s] that a picture waits for its sound at most
@@ -133,7 +133,7 @@ class VideoReceiver:
     def needs_key(self) -> int | None:
         """The source to ask for a key frame at this moment; it's asked again until one comes."""
         now = self._clock()
-        if self._source is None or self._assembler is None or now - self._asked_at < _ASK_SECONDS:
+        if self._source is None or self._assembler is None or now - self._asked_at < _KEY_REQUEST_SECONDS:
             return None
         round_trip = FIRST_ROUND_TRIP if self._round_trip is None else self._round_trip
         if not self._assembler.needs_key and not self._assembler.is_stuck(now, _LEAST_KEY_SECONDS + _KEY_ROUND_TRIPS * round_trip):

@@ -11,7 +11,7 @@ from sinchphone.picture.frame import Colours
 from sinchphone.picture.graphics.drawing import Cell, bounded, fitted_cells
 
 _IDS: Final = (0x53504831, 0x53504832)  # not likely those of another program in the same window
-_CHUNK: Final = 4096
+_PIECE_BYTES: Final = 4096
 _BEGIN, _END = "\x1b_G", "\x1b\\"
 _KEEP_CURSOR, _CURSOR_BACK = "\x1b7", "\x1b8"
 QUESTION: Final = f"{_BEGIN}i=31,s=1,v=1,a=q,t=d,f=24;AAAA{_END}"
@@ -39,7 +39,7 @@ class KittyImages:
         height, width = colours.shape[:2]
         keys = f"a=T,f=24,o=z,s={width},v={height},i={identity},p=1,c={columns},r={rows},C=1,q=2"
         data = base64.b64encode(zlib.compress(colours.tobytes(), 1)).decode()
-        chunks = [data[at : at + _CHUNK] for at in range(0, len(data), _CHUNK)]
+        chunks = [data[at : at + _PIECE_BYTES] for at in range(0, len(data), _PIECE_BYTES)]
         pieces = [_KEEP_CURSOR]
         for index, chunk in enumerate(chunks):
             more = int(index < len(chunks) - 1)

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from sinchphone.protocol.auth import sign_request
 from sinchphone.protocol.callbacks.menu import MenuResult
+from sinchphone.protocol.phone_numbers import PRIVATE
 from sinchphone.protocol.voice_limits import FREE
 from sinchphone.quick_dataclass import quick_dataclass
 
 CONTENT_TYPE: Final = "application/json"
-PRIVATE: Final = "private"  # the caller id of somebody who shows none
 _VERSION: Final = 1
 
 

@@ -20,7 +20,7 @@ from sinchphone.protocol.callbacks.svaml_fields import describe
 from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_ELEMENTS: Final = 256
-MAX_DEPTH: Final = 16
+MAX_ELEMENT_DEPTH: Final = 16
 MAX_PAUSES_SECONDS: Final = 60.0  # of all breaks together
 MAX_BREAK_SECONDS: Final = 10.0  # Amazon Polly's
 _HINT: Final = "elements are speak, p, s, break, emphasis, prosody, say-as, sub, voice, lang, mark, phoneme and w"
@@ -107,8 +107,8 @@ class _Reading:
         if element is None or (name == "speak") is bool(self._open):
             raise RemoteProtocolError(f"the SSML has an element {describe(name)}, which isn't read here", hint=_HINT)
         self._elements += 1
-        if self._elements > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH:
-            raise RemoteProtocolError(f"the SSML has more than {MAX_ELEMENTS} elements, or more than {MAX_DEPTH} inside each other")
+        if self._elements > MAX_ELEMENTS or len(self._open) >= MAX_ELEMENT_DEPTH:
+            raise RemoteProtocolError(f"the SSML has more than {MAX_ELEMENTS} elements, or more than {MAX_ELEMENT_DEPTH} inside each other")
         known = [(key, self._checked(name, element, key, value)) for key, value in attributes.items() if not _is_silent(key)]
         self._open.append(element.spoken_as)
         if element.spoken_as is not None:

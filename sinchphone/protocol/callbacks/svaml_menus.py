@@ -12,11 +12,11 @@ MAIN: Final = "main"
 MAX_MENUS: Final = 32
 MAX_OPTIONS: Final = 64
 MAX_REPEATS: Final = 100
-MAX_DIGITS: Final = 64
+MAX_MENU_DIGITS: Final = 64
 MAX_TIMEOUT_MS: Final = 600_000
 MAX_ID_CHARACTERS: Final = 64
 
-_OPTION_DIGITS: Final = re.compile(rf"[0-9*#]{{1,{MAX_DIGITS}}}")
+_OPTION_DIGITS: Final = re.compile(rf"[0-9*#]{{1,{MAX_MENU_DIGITS}}}")
 _LEADS_TO: Final = re.compile(r"\s*(return|menu)\s*\(([^\x00-\x1f\x7f\ud800-\udfff]{0,200})\)\s*", re.IGNORECASE)
 
 
@@ -61,7 +61,7 @@ def _read_menu(fields: Fields, leads: list[tuple[str, str]]) -> Menu | None:
         prompt=read_prompt(fields, "mainPrompt"),
         repeat_prompt=read_prompt(fields, "repeatPrompt"),
         repeats=fields.whole("repeats", 0, MAX_REPEATS) or 0,
-        max_digits=fields.whole("maxDigits", 1, MAX_DIGITS),
+        max_digits=fields.whole("maxDigits", 1, MAX_MENU_DIGITS),
         timeout_ms=fields.whole("timeoutMills", 1, MAX_TIMEOUT_MS) or Menu("").timeout_ms,
         options=tuple(option for option in options if option is not None),
     )
@@ -72,7 +72,7 @@ def _read_menu(fields: Fields, leads: list[tuple[str, str]]) -> Menu | None:
 def _read_option(fields: Fields, leads: list[tuple[str, str]]) -> MenuOption | None:
     """``dtmf`` may be a number: the vendor's guides write it so."""
     digits = fields.value("dtmf")
-    if isinstance(digits, int) and not isinstance(digits, bool) and 0 <= digits < 10**MAX_DIGITS:
+    if isinstance(digits, int) and not isinstance(digits, bool) and 0 <= digits < 10**MAX_MENU_DIGITS:
         digits = str(digits)
     if not isinstance(digits, str) or not _OPTION_DIGITS.fullmatch(digits):
         fields.odd("dtmf", "digits: 0-9, * and #")

@@ -7,7 +7,7 @@ _SLOT: Final = 1.0  # [s]
 _SLOTS: Final = 30  # the fastest transit is that of the last half minute: clocks drift, routes become longer
 _WINDOW: Final = 0.6  # [s] of transits that are looked at
 _STANDING: Final = 0.25  # [s] of them, whose fastest one has waited as long as all have; Wi-Fi stalls for half of it
-_FEWEST: Final = 4  # packets, where these took longer to come
+_FEWEST_TO_COMPARE: Final = 4  # packets, where these took longer to come
 _GROWS_OVER: Final = 0.25  # [s] that a trend lasts at least
 
 
@@ -32,7 +32,7 @@ class QueueDelay:
         else:
             self._slots.append((slot, transit))
         self._recent.append((now, transit))
-        while self._recent[0][0] < now - _WINDOW and len(self._recent) > 2 * _FEWEST:
+        while self._recent[0][0] < now - _WINDOW and len(self._recent) > 2 * _FEWEST_TO_COMPARE:
             self._recent.popleft()
 
     def rebase(self) -> None:
@@ -57,11 +57,11 @@ class QueueDelay:
         middle = (begun + now) / 2
         early = [transit for at, transit in self._recent if at <= middle]
         late = [transit for at, transit in self._recent if at > middle]
-        if now - begun < _GROWS_OVER or len(early) < _FEWEST or len(late) < _FEWEST:
+        if now - begun < _GROWS_OVER or len(early) < _FEWEST_TO_COMPARE or len(late) < _FEWEST_TO_COMPARE:
             return 0.0
         return (min(late) - min(early)) / ((now - begun) / 2)
 
     def _fastest(self, now: float) -> float:
         times = list(self._recent)
-        count = max(min(_FEWEST, len(times)), sum(at > now - _STANDING for at, _ in times))
+        count = max(min(_FEWEST_TO_COMPARE, len(times)), sum(at > now - _STANDING for at, _ in times))
         return min(transit for _, transit in times[-count:])

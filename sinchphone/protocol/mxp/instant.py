@@ -20,7 +20,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 # Every character may have to be escaped twice (\\u0001 within JSON within JSON, 7 bytes) and base64 takes 4 bytes for 3: a text of
 # this size fits into an MXP payload, whatever is in it.
 MAX_TEXT_BYTES: Final = 24 * 1024  # in UTF-8
-MAX_REMEMBERED: Final = 4096
+MAX_SEEN: Final = 4096
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -107,7 +107,7 @@ class Tally:
 class Seen(Generic[Key]):
     """What was there already, as far as memory goes."""
 
-    def __init__(self, limit: int = MAX_REMEMBERED) -> None:
+    def __init__(self, limit: int = MAX_SEEN) -> None:
         self._limit = limit
         self._keys: OrderedDict[Key, None] = OrderedDict()
 

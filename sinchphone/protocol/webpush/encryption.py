@@ -9,11 +9,11 @@ from sinchphone.protocol.webpush.records import FIXED_HEADER_BYTES, TAG_BYTES, C
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.quick_dataclass import quick_dataclass
 
-MAX_BODY_BYTES: Final = 4096  # what every push service takes (RFC 8030 7.2)
-MAX_PLAINTEXT_BYTES: Final = MAX_BODY_BYTES - FIXED_HEADER_BYTES - POINT_BYTES - TAG_BYTES - 1  # 3993: the delimiter counts too
+MAX_PUSH_BYTES: Final = 4096  # what every push service takes (RFC 8030 7.2)
+MAX_PLAINTEXT_BYTES: Final = MAX_PUSH_BYTES - FIXED_HEADER_BYTES - POINT_BYTES - TAG_BYTES - 1  # 3993: the delimiter counts too
 CONTENT_ENCODING: Final = "aes128gcm"
 
-_SECRET_BYTES: Final = 32
+_IKM_BYTES: Final = 32
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ def encrypt_push(plaintext: bytes, subscription: PushSubscription, *, sender: Ke
     read_point(subscription.p256dh, "p256dh")
     shared = sender.agree(subscription.p256dh)
     secret = _secret(shared, subscription.auth, receiver=subscription.p256dh, sender=sender.public_bytes)
-    return encrypt_records(plaintext, secret, salt=salt, record_size=MAX_BODY_BYTES, key_id=sender.public_bytes).write()
+    return encrypt_records(plaintext, secret, salt=salt, record_size=MAX_PUSH_BYTES, key_id=sender.public_bytes).write()
 
 
 def decrypt_push(body: bytes, keys: ReceiverKeys) -> bytes:
     """What a push says. Raises RemoteProtocolError for what is too long, in more than one record, changed, or for somebody else."""
-    if len(body) > MAX_BODY_BYTES:
-        raise RemoteProtocolError(f"a push of {len(body)} bytes: {MAX_BODY_BYTES} is the most")
+    if len(body) > MAX_PUSH_BYTES:
+        raise RemoteProtocolError(f"a push of {len(body)} bytes: {MAX_PUSH_BYTES} is the most")
     content = Content.parse(body)
     if len(content.records) > content.record_size:
         raise RemoteProtocolError("a push in more than one record (RFC 8291 4)")
@@ -48,4 +48,4 @@ def decrypt_push(body: bytes, keys: ReceiverKeys) -> bytes:
 
 def _secret(shared: bytes, auth: bytes, *, receiver: bytes, sender: bytes) -> bytes:
     """RFC 8291 3.4."""
-    return derive(shared, auth, b"WebPush: info\0" + receiver + sender, _SECRET_BYTES)
+    return derive(shared, auth, b"WebPush: info\0" + receiver + sender, _IKM_BYTES)

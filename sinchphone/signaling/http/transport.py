@@ -16,6 +16,7 @@ from sinchphone.errors import INSECURE, NetworkError, SinchphoneError
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tls import client_context, why_tls_failed
 
+TIMEOUT_S = 15.0  # of a request to a platform
 UNHEARD_MS: Final = 3_000  # after which a connection is dead whose data nobody acknowledges: a call waits for its signaling
 OF_TCP: Final = {  # by the names that systems have for them
     "TCP_USER_TIMEOUT": UNHEARD_MS,

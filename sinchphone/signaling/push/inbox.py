@@ -9,7 +9,7 @@ from typing import Any, Final
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.signaling.push.notification import CallNotification, read_content, read_payload
 
-MAX_REMEMBERED: Final = 256  # calls that were told of: a push service may deliver a push again
+MAX_PUSHED_CALLS: Final = 256  # calls that were told of: a push service may deliver a push again
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class PushInbox:
 
     def __init__(self) -> None:
         self.counts = PushCounts()
-        self._seen: deque[str] = deque(maxlen=MAX_REMEMBERED)
+        self._seen: deque[str] = deque(maxlen=MAX_PUSHED_CALLS)
 
     def take(self, content: bytes | Mapping[str, Any] | None, now: float) -> tuple[PushVerdict, CallNotification | None]:
         """A push's content, as it came or as an app has it; None where it couldn't even be decrypted. What it's worth, and the call that it

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 import aiohttp
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.protocol.webpush.encryption import MAX_BODY_BYTES, ReceiverKeys, decrypt_push
+from sinchphone.protocol.webpush.encryption import MAX_PUSH_BYTES, ReceiverKeys, decrypt_push
 from sinchphone.protocol.webpush.keys import AUTH_BYTES, RANDOM_KEY_BYTES, KeyPair, read_base64, write_base64
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.quick_dataclass import quick_dataclass
@@ -147,7 +147,7 @@ class UserAgent:
 
     def _open(self, message: Record) -> UserAgentEvent:
         try:
-            body = read_base64(message.text("data", limit=2 * MAX_BODY_BYTES), "data")
+            body = read_base64(message.text("data", limit=2 * MAX_PUSH_BYTES), "data")
             return Pushed(decrypt_push(body, self._keys))
         except RemoteProtocolError:
             return Unreadable()

@@ -31,10 +31,10 @@ def test_a_clock_that_goes_back_takes_nothing_away() -> None:
 
 def test_only_those_who_asked_last_are_remembered() -> None:
     some: Allowances[int] = Allowances(1, 0.0)
-    for who in range(limits.MAX_REMEMBERED + 10):
+    for who in range(limits.MAX_ASKERS + 10):
         some.take(who, 0.0)
     assert some.has(0, 0.0)
-    assert not some.has(limits.MAX_REMEMBERED + 9, 0.0)
+    assert not some.has(limits.MAX_ASKERS + 9, 0.0)
 
 
 def test_a_password_costs_what_rfc_7914_and_its_readers_ask_for() -> None:

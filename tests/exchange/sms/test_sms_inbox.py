@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sinchphone.exchange.sms.inbox import KEPT_SECONDS, MAX_MESSAGES, MAX_TEXT_CHARACTERS, SmsInbox
+from sinchphone.exchange.sms.inbox import MAX_MESSAGES, MAX_TEXT_CHARACTERS, TEXTS_KEPT_SECONDS, SmsInbox
 from sinchphone.exchange.store.sqlite import SqliteStore
 
 ADA, BOB = "+46700000001", "+46700000002"
@@ -43,19 +43,19 @@ async def test_what_came_is_there_after_a_restart_until_it_is_cleared_or_too_old
 
     store, inbox = await opened(NOW)
     inbox.deliver("acme", sender="Acme", number=ADA, text="old", now=NOW)
-    inbox.deliver("acme", sender=None, number=ADA, text="new", now=NOW + KEPT_SECONDS / 2)
-    inbox.deliver("globex", sender=None, number=BOB, text="another's", now=NOW + KEPT_SECONDS / 2)
+    inbox.deliver("acme", sender=None, number=ADA, text="new", now=NOW + TEXTS_KEPT_SECONDS / 2)
+    inbox.deliver("globex", sender=None, number=BOB, text="another's", now=NOW + TEXTS_KEPT_SECONDS / 2)
     await store.close()
 
-    store, inbox = await opened(NOW + KEPT_SECONDS / 2)
+    store, inbox = await opened(NOW + TEXTS_KEPT_SECONDS / 2)
     assert [(one.sender, one.text) for one in inbox.messages("acme")] == [("Acme", "old"), (None, "new")]
     await store.close()
 
-    store, inbox = await opened(NOW + KEPT_SECONDS + 1)
+    store, inbox = await opened(NOW + TEXTS_KEPT_SECONDS + 1)
     assert [one.text for one in inbox.messages("acme")] == ["new"]
     assert inbox.clear("acme") == 1
     await store.close()
 
-    store, inbox = await opened(NOW + KEPT_SECONDS + 1)
+    store, inbox = await opened(NOW + TEXTS_KEPT_SECONDS + 1)
     assert inbox.messages("acme") == [] and [one.text for one in inbox.messages("globex")] == ["another's"]
     await store.close()

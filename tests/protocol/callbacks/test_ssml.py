@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.protocol.callbacks.ssml import MAX_DEPTH, MAX_ELEMENTS, read_ssml
+from sinchphone.protocol.callbacks.ssml import MAX_ELEMENT_DEPTH, MAX_ELEMENTS, read_ssml
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_what_is_not_well_formed_is_refused_with_a_sentence(text: str) -> None:
         read_ssml(text)
 
 
-@pytest.mark.parametrize("text", ["<p>" * (MAX_DEPTH + 1), "<w/>" * (MAX_ELEMENTS + 1), "<s>" * 100_000])
+@pytest.mark.parametrize("text", ["<p>" * (MAX_ELEMENT_DEPTH + 1), "<w/>" * (MAX_ELEMENTS + 1), "<s>" * 100_000])
 def test_attack_elements_are_bounded(text: str) -> None:
     with pytest.raises(RemoteProtocolError):
         read_ssml(text)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
-from sinchphone.protocol.webpush.encryption import MAX_BODY_BYTES, MAX_PLAINTEXT_BYTES, ReceiverKeys, decrypt_push, encrypt_push
+from sinchphone.protocol.webpush.encryption import MAX_PLAINTEXT_BYTES, MAX_PUSH_BYTES, ReceiverKeys, decrypt_push, encrypt_push
 from sinchphone.protocol.webpush.keys import KeyPair, read_base64, read_point, write_base64
 from sinchphone.protocol.webpush.records import Content, encrypt_records
 from sinchphone.protocol.webpush.subscription import PushSubscription
@@ -50,7 +50,7 @@ def test_the_vector_of_the_rfc_is_made_and_read() -> None:
 @pytest.mark.parametrize("size", [0, 1, MAX_PLAINTEXT_BYTES - 1, MAX_PLAINTEXT_BYTES])
 def test_a_push_of_up_to_3993_bytes_fits(size: int) -> None:
     body = push(b"x" * size)
-    assert len(body) == 86 + size + 1 + 16 <= MAX_BODY_BYTES
+    assert len(body) == 86 + size + 1 + 16 <= MAX_PUSH_BYTES
     assert decrypt_push(body, RECEIVER) == b"x" * size
 
 
@@ -69,7 +69,7 @@ def test_any_bytes_are_no_push_and_a_protocol_error(body: bytes) -> None:
 
 def test_a_push_of_more_than_4096_bytes_is_refused_unread() -> None:
     with pytest.raises(RemoteProtocolError, match="4097"):
-        decrypt_push(bytes(MAX_BODY_BYTES + 1), RECEIVER)
+        decrypt_push(bytes(MAX_PUSH_BYTES + 1), RECEIVER)
 
 
 def test_a_push_for_somebody_else_is_refused() -> None:

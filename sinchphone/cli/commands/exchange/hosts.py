@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sinchphone.local.probe import ExchangeProbe, HostAnswer
 
 _STOP_SECONDS: Final = 10.0  # for its port to be free
-_PAUSE_SECONDS: Final = 0.05
+_STOPPED_PAUSE_SECONDS: Final = 0.05
 
 
 def add_to(exchange: typer.Typer) -> None:
@@ -106,5 +106,5 @@ async def _until_gone(probe: "ExchangeProbe", answer: "HostAnswer") -> None:
         now = await probe.ask(ASK_SECONDS)
         if now.found is not Found.SILENT and now.host_id != answer.host_id:
             return
-        await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.sleep(_STOPPED_PAUSE_SECONDS)
     raise probe.unusable(Found.SILENT)

@@ -19,7 +19,6 @@ from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import parse_duration
 
 _DAYS: Final = re.compile(r"(\d{1,6})d")
-_DAY_S: Final = 86_400.0
 
 
 @quick_dataclass(frozen=True, kw_only=True)
@@ -78,7 +77,7 @@ def read_moment(text: str, now: float, option: str) -> float:
     """Seconds since the epoch, from ``2h``, ``3d`` (so long ago) or a date, in local time where it names no zone. Raises BadParameter."""
     days = _DAYS.fullmatch(text.strip())
     if days:
-        return now - int(days[1]) * _DAY_S
+        return now - int(days[1]) * 86_400.0
     try:
         return now - parse_duration(text)
     except ValueError:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import asyncio
 
 FOREGROUND_S: Final = 0.25  # how often we ask whose the terminal is
-_CHUNK: Final = 4096
+_READ_BYTES: Final = 4096
 _PASTE_ON, _PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"  # bracketed paste (xterm)
 
 
@@ -125,7 +125,7 @@ class PosixKeyboard:
             return
         try:
             with _failing_in_background():
-                raw = os.read(self._descriptor, _CHUNK)
+                raw = os.read(self._descriptor, _READ_BYTES)
         except BlockingIOError:
             return
         except OSError:  # the terminal is gone, or it's another job's since a moment ago

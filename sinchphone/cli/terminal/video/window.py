@@ -19,7 +19,7 @@ from sinchphone.picture.scale import fitted, inset
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.screen.screen import Screen
 
-_RATE: Final = 15.0  # pictures a second at most
+_PICTURES_A_SECOND: Final = 15.0  # pictures a second at most
 _SHARE: Final = 4.0  # of the time that a picture takes to be made: no more than so much of a core is spent
 _NEAR_BYTES: Final = 3_000_000  # a second to a terminal of this machine,
 _FAR_BYTES: Final = 300_000  # and to one at the other end of ssh
@@ -55,7 +55,7 @@ class PictureWindow:
         while True:
             pause = await self._show()
             now = time.monotonic()
-            due = max(due + 1 / _RATE, now + pause)
+            due = max(due + 1 / _PICTURES_A_SECOND, now + pause)
             await asyncio.sleep(due - now)
 
     async def _show(self) -> float:

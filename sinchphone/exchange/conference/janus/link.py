@@ -19,7 +19,7 @@ from sinchphone.errors import MediaError
 from sinchphone.tasks import start_task
 
 PLUGIN: Final = "janus.plugin.audiobridge"
-ANSWER_SECONDS: Final = 5.0
+JANUS_ANSWER_SECONDS: Final = 5.0
 HEARTBEAT_SECONDS: Final = 4.0  # a connection without an answer for half of that is broken
 KEEP_ALIVE_SECONDS: Final = 20.0  # Janus forgets a session after 60 s
 MAX_MESSAGE_BYTES: Final = 256 * 1024
@@ -70,7 +70,7 @@ class JanusLink:
         self._waiting[number] = answer
         session = {"session_id": self._session} if self._session else {}
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(JANUS_ANSWER_SECONDS):
                 await socket.send_json({**session, **members, "transaction": number})
                 return await answer
         except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
@@ -110,7 +110,7 @@ class JanusLink:
                 task.cancel()
             self._http = self._http or aiohttp.ClientSession()
             try:
-                async with asyncio.timeout(ANSWER_SECONDS):
+                async with asyncio.timeout(JANUS_ANSWER_SECONDS):
                     self._socket = await self._http.ws_connect(
                         self._url, protocols=["janus-protocol"], heartbeat=HEARTBEAT_SECONDS, max_msg_size=MAX_MESSAGE_BYTES
                     )

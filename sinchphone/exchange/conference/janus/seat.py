@@ -133,10 +133,7 @@ class JanusSeat(RoomSeat):
         await self.kick()
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
-        task = start_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return start_task(work, name=name, among=self._tasks)
 
 
 class _JanusSound(SeatSound):

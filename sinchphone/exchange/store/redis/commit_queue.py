@@ -27,11 +27,11 @@ from sinchphone.tasks import start_task
 TURN_MS: Final = 5_000  # a process that dies in its turn holds up the others no longer
 PATIENCE_SECONDS: Final = 3.0  # for Redis, or our turn
 _SHARED_TURN_SECONDS: Final = 0.5  # so long others may join a turn here
-_AGAIN_SECONDS: Final = 0.2
+_COMMIT_AGAIN_SECONDS: Final = 0.2
 _LOOK_SECONDS: Final = (0.01, 0.02)  # how often we look whether a turn is ours, where nobody says so
 _TRIM_SECONDS: Final = 1.0
 _MAX_BATCH: Final = 500
-_AT_ONCE: Final = 500  # entries
+_MAX_COMMITTED: Final = 500  # entries
 _COMMIT: Final = LuaScript.of(COMMIT)
 _ACQUIRE: Final = LuaScript.of(ACQUIRE)
 
@@ -222,9 +222,7 @@ class CommitQueue:
                 await self._handed_on.wait()
 
     def _end_soon(self, turn: _Turn) -> None:
-        task = start_task(self._end(turn), name=f"commit {self.application}")
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        start_task(self._end(turn), name=f"commit {self.application}", among=self._ending)
 
     async def _end(self, turn: _Turn) -> None:
         """Send what was changed in a turn, and end it in the same step."""
@@ -304,7 +302,7 @@ class CommitQueue:
             except no_answer() as error:
                 if is_refusal(error):
                     _logger.warning("the exchange's store on Redis doesn't take changes: %s", error)
-                await asyncio.sleep(_AGAIN_SECONDS)
+                await asyncio.sleep(_COMMIT_AGAIN_SECONDS)
             else:
                 return str(outcome), str(ids), others, int(complete)
 
@@ -314,10 +312,10 @@ class CommitQueue:
         async with self._reading:
             self._next_read = None
             while True:
-                entries = await self._pipeline.ask("XRANGE", self._keys[0], f"({self.position}", "+", "COUNT", _AT_ONCE)
+                entries = await self._pipeline.ask("XRANGE", self._keys[0], f"({self.position}", "+", "COUNT", _MAX_COMMITTED)
                 self.take_entries(entries)
                 self.known_at = time.monotonic()
-                if len(entries) < _AT_ONCE:
+                if len(entries) < _MAX_COMMITTED:
                     return
 
     def _hand_on(self, entry: Sequence[Change], token: int, own: bool) -> None:

@@ -36,7 +36,7 @@ from sinchphone.exchange.store.tables import (
 )
 from sinchphone.quick_dataclass import quick_dataclass
 
-_AT_ONCE: Final = 200  # rows that are on their way
+_MAX_ROWS_MOVING: Final = 200  # rows that are on their way
 _OF_USERS: Final = (DEVICES, ACCOUNTS, TAKEN_NAMES, IDENTITIES)
 
 Rows = Mapping[Table, Sequence[Row]]
@@ -145,7 +145,7 @@ async def _write(store: RedisStore, new: Rows) -> None:
         for row in rows:
             store.put(table, *row)
             pending += 1
-            if pending % _AT_ONCE == 0:
+            if pending % _MAX_ROWS_MOVING == 0:
                 await store.settle()
     await store.settle()
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from redis.exceptions import MovedError
 
 _MOVED_SECONDS: Final = 0.005  # nodes may not agree at once who has something
-_ANSWER_SECONDS: Final = 5.0  # longer than any blocking read; a connection that is silent for so long is none
+_REDIS_ANSWER_SECONDS: Final = 5.0  # longer than any blocking read; a connection that is silent for so long is none
 
 Word: TypeAlias = str | int
 _Batch: TypeAlias = "list[tuple[tuple[Word, ...], asyncio.Future[Any]]]"
@@ -88,7 +88,7 @@ class Pipeline:
         while self._asked:
             batch, self._asked = self._asked, []
             try:
-                async with asyncio.timeout(_ANSWER_SECONDS):
+                async with asyncio.timeout(_REDIS_ANSWER_SECONDS):
                     await self._exchange(batch)
             except no_answer() as error:
                 self._route.fail()

@@ -39,9 +39,9 @@ BEAT_SECONDS: Final = 0.5
 DEAD_SECONDS: Final = 2.0  # a process that hasn't been heard of for so long
 _BLOCK_MS: Final = 1_000  # shorter than the connection's own limit
 _PAUSE_SECONDS: Final = 0.01  # since all was known: who writes much learns what others write by that, and needn't be woken
-_AT_ONCE: Final = 500
+_MAX_READ: Final = 500
 _LENT_SECONDS: Final = 30
-_AGAIN_SECONDS: Final = 0.2
+_READ_AGAIN_SECONDS: Final = 0.2
 _MAX_FEED_BYTES: Final = 64 * 1024 * 1024
 _BEAT: Final = LuaScript.of(BEAT_SCRIPT)
 
@@ -282,7 +282,7 @@ class RedisStore:
                 if not self._unreached:
                     _logger.error("the exchange can't reach its store, and answers 503 until it does: %s", error)
                 self._unreached.add(reader)
-                await asyncio.sleep(_AGAIN_SECONDS)
+                await asyncio.sleep(_READ_AGAIN_SECONDS)
             else:
                 if reader in self._unreached:
                     self._unreached.discard(reader)
@@ -296,7 +296,7 @@ class RedisStore:
             return
         feeds = {box.key("feed"): box for box in boxes}
         known = [box.position for box in feeds.values()]
-        answer: Any = await reader.ask("XREAD", "COUNT", _AT_ONCE, "BLOCK", _BLOCK_MS, "STREAMS", *feeds, *known)
+        answer: Any = await reader.ask("XREAD", "COUNT", _MAX_READ, "BLOCK", _BLOCK_MS, "STREAMS", *feeds, *known)
         for key, entries in answer or ():
             feeds[key].take_entries(entries)
             feeds[key].known_at = time.monotonic()

@@ -27,7 +27,7 @@ from sinchphone.tls import why_tls_failed
 
 _HANDSHAKE_SECONDS: Final = 8.0
 _MESSAGE_SECONDS: Final = 32.0  # for the rest of a message that has begun
-_CLOSE_SECONDS: Final = 1.0  # for what isn't written yet
+_FLUSH_SECONDS: Final = 1.0  # for what isn't written yet
 _LONGEST_WAITING_BYTES: Final = 1024 * 1024  # written by us, not taken by the peer
 
 _logger = logging.getLogger(__name__)
@@ -107,9 +107,7 @@ class StreamConnections:
 
     def own(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run a task that ends with the streams."""
-        task = start_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        start_task(work, name=name, among=self._tasks)
 
     def admit(self, stream: "StreamConnection", source: str) -> bool:
         """Whether one more connection from there is taken."""
@@ -145,11 +143,11 @@ class StreamConnections:
         endings = [stream.close() for stream in list(self._open.values())]
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if endings:
-            await asyncio.wait(endings, timeout=_CLOSE_SECONDS)
+            await asyncio.wait(endings, timeout=_FLUSH_SECONDS)
         for stream in list(self._open.values()):
             stream.abort()
         if endings:
-            await asyncio.wait(endings, timeout=_CLOSE_SECONDS)
+            await asyncio.wait(endings, timeout=_FLUSH_SECONDS)
 
 
 def _why_not_reached(error: OSError, hop: Hop) -> TransportError:

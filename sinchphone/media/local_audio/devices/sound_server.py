@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, TypeAlias
 from sinchphone.quick_dataclass import quick_dataclass
 
 ALSA_NAME: Final = "pulse"  # of the device of libasound2-plugins that leads to the server
-_ASK_SECONDS: Final = 3.0
+_PROBE_SECONDS: Final = 3.0
 _VARIABLES: Final = {"input": "PULSE_SOURCE", "output": "PULSE_SINK"}
 _CHANNELS: Final = 32
 # device.form_factor (PulseAudio's proplist) and types of ports: what nobody but the wearer hears, and what a room hears.
@@ -71,7 +71,7 @@ def _pactl(command: str) -> Any:
     try:
         environ = {**os.environ, "LC_ALL": "C"}  # pactl 16 writes numbers as the locale has them, which is no JSON
         command_line = ["pactl", "--format=json", command]
-        done = subprocess.run(command_line, capture_output=True, timeout=_ASK_SECONDS, check=True, env=environ)  # noqa: S603 - ours
+        done = subprocess.run(command_line, capture_output=True, timeout=_PROBE_SECONDS, check=True, env=environ)  # noqa: S603 - ours
         return json.loads(done.stdout.decode(errors="replace"))
     except (OSError, ValueError, subprocess.SubprocessError):
         return None

@@ -274,9 +274,7 @@ class IceConnection(seam.Connection):
         await self._end_of_remote()
 
     def _beside(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = start_task(work, name=name)
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        start_task(work, name=name, among=self._asking)
 
     # after the checks
 

@@ -199,9 +199,7 @@ class Allocation(asyncio.DatagramTransport):
         return {"sockname": self._relayed, "related_address": self._mapped}.get(name, default)
 
     def _beside(self, work: Any, name: str) -> None:
-        task = start_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        start_task(work, name=name, among=self._tasks)
 
     # datagrams
 

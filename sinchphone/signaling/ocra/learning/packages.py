@@ -16,7 +16,7 @@ from typing import IO, Any, Final, cast
 from sinchphone.errors import ConfigError
 
 MAX_FILES: Final = 20_000
-MAX_FILE_BYTES: Final = 1_000_000
+MAX_SOURCE_BYTES: Final = 1_000_000
 MAX_PACKAGE_BYTES: Final = 64 * 1024 * 1024  # unpacked
 _HINT: Final = "Give the published .tgz, or the folder that it was unpacked to."
 
@@ -49,10 +49,10 @@ def _in_archive(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str
         for number, member in enumerate(archive):
             if number >= MAX_FILES:
                 raise ConfigError(f"the package has more than {MAX_FILES} files", hint=_HINT)
-            if member.isreg() and member.size <= MAX_FILE_BYTES and wanted(member.name):
+            if member.isreg() and member.size <= MAX_SOURCE_BYTES and wanted(member.name):
                 content = archive.extractfile(member)
                 if content is not None:
-                    yield member.name, content.read(MAX_FILE_BYTES).decode(errors="replace")
+                    yield member.name, content.read(MAX_SOURCE_BYTES).decode(errors="replace")
 
 
 def _in_folder(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
@@ -64,9 +64,9 @@ def _in_folder(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str,
             relative = file.relative_to(path).as_posix()
             if number > MAX_FILES:
                 raise ConfigError(f"the folder has more than {MAX_FILES} files", hint=_HINT)
-            if not wanted(relative) or not stat.S_ISREG((seen := file.lstat()).st_mode) or seen.st_size > MAX_FILE_BYTES:
+            if not wanted(relative) or not stat.S_ISREG((seen := file.lstat()).st_mode) or seen.st_size > MAX_SOURCE_BYTES:
                 continue
             left -= seen.st_size
             if left < 0:
                 raise ConfigError(f"the folder has more than {MAX_PACKAGE_BYTES // 1024 // 1024} MB", hint=_HINT)
-            yield relative, file.read_bytes()[:MAX_FILE_BYTES].decode(errors="replace")
+            yield relative, file.read_bytes()[:MAX_SOURCE_BYTES].decode(errors="replace")

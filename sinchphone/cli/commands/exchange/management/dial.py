@@ -16,13 +16,11 @@ from sinchphone.cli.terminal.output.events.exchange import SimulatedCallTold, Si
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.errors import SinchphoneError
-from sinchphone.protocol.phone_numbers import read_number
+from sinchphone.protocol.phone_numbers import PRIVATE, read_number
 from sinchphone.schema import parse_duration
 
 if TYPE_CHECKING:
     from sinchphone.local.simulated_calls import SimulatedCall, SimulatedCallNews
-
-PRIVATE = "private"
 
 
 def add_to(exchange: typer.Typer) -> None:
