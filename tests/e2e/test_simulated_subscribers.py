@@ -100,7 +100,7 @@ async def test_08_is_a_bad_line(lines: Any, steps: Any) -> None:
 async def test_a_number_without_a_caller_id_is_refused_with_the_platforms_rule_and_a_hint(
     lines: Any, steps: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sinchphone.local.application.CALLER_ID", None)
+    monkeypatch.setattr("sinchphone.local.application.NOBODYS_NUMBER", None)
     alice = await lines.phone("alice")
     with pytest.raises(Exception, match="caller id") as refused:
         details = await steps.end_of(await alice.call_phone(f"{NUMBER}01"))

@@ -190,7 +190,7 @@ async def test_an_exchange_that_closes_ends_the_call_at_any_stage(calls: Any, ma
 
 
 async def test_a_leg_that_says_no_goodbye_is_not_waited_for(calls: Any, make_leg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifetime, "GOODBYE_SECONDS", 0.05)
+    monkeypatch.setattr(lifetime, "GOODBYE_S", 0.05)
     leg = make_leg("called", stubborn=True)
     call = calls(leg)
     await leg.until(("start", "v=0 offer relayed"))

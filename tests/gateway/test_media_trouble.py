@@ -49,7 +49,7 @@ async def test_rtpengine_says_how_it_is(answer: dict[str, str], trouble: str | N
 
 
 async def test_an_rtpengine_that_is_silent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ng_pool, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(ng_pool, "PING_SECONDS", 0.05)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         backends = MediaBackends(MediaThread(), SipSettings(media="rtpengine", rtpengine=(WeightedAddress(*silent.getsockname()),)))

@@ -155,7 +155,7 @@ async def test_a_busy_rtpengine_that_leaves_two_questions_unanswered_ends_no_cal
     monkeypatch: pytest.MonkeyPatch, unanswered: int, lost: bool
 ) -> None:
     monkeypatch.setattr(ng, "SEND_AGAIN_SECONDS", (0.02,))
-    monkeypatch.setattr("sinchphone.gateway.relay.rtpengine._ASK_SECONDS", 0.02)
+    monkeypatch.setattr("sinchphone.gateway.relay.rtpengine._QUERY_SECONDS", 0.02)
     asked = 0
 
     def script(request: dict[str, Any], _: int) -> list[bytes]:

@@ -50,7 +50,7 @@ async def engines(count: int) -> AsyncIterator[list[Engine]]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ng_pool, "IMPATIENCE", (0.02, 0.02))
-    monkeypatch.setattr(ng_pool, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(ng_pool, "PING_SECONDS", 0.1)
     monkeypatch.setattr(ng, "SEND_AGAIN_SECONDS", (0.02, 0.02))
 
 
