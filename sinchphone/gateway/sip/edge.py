@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.gateway.sip.network.hop import Hop, Transport, TransportError
+from sinchphone.gateway.sip.network.hop import TRANSPORTS, Hop, TransportError
 from sinchphone.gateway.sip.wire import Attempt, ResponseArrived, Wire
 from sinchphone.hosts import SIP_PORTS
 from sinchphone.protocol.sip.flow_token import FlowEnd, FlowToken, open_token, seal
@@ -22,7 +22,6 @@ from sinchphone.protocol.sip.message import MAX_FORWARDS, Request, Response, res
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_address
 
 FLOW_FAILED: Final = 430  # RFC 5626 11.5: the phone's connection is gone
-_TRANSPORTS: Final[dict[str, Transport]] = {"udp": "udp", "tcp": "tcp", "tls": "tls"}
 _LOOSE: Final = ("lr", None)
 
 
@@ -169,7 +168,7 @@ def _end(hop: Hop) -> FlowEnd:
 
 
 def _hop(end: FlowEnd) -> Hop:
-    return Hop(_TRANSPORTS[end.transport], end.host, end.port, end.connection)
+    return Hop(TRANSPORTS[end.transport], end.host, end.port, end.connection)
 
 
 def _next_hop(token: FlowToken) -> Hop:

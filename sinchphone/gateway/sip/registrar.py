@@ -18,7 +18,7 @@ from sinchphone.protocol.sip.message import HeaderLines, Request
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 from sinchphone.quick_dataclass import quick_dataclass
 
-RETRY_SECONDS: Final = 5  # where what the processes share isn't reached
+SHARED_RETRY_SECONDS: Final = 5  # where what the processes share isn't reached
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Registrar:
         except RegisterRefusedError as refused:
             return refused.status, refused.headers
         except StoreError:
-            return 503, (("Retry-After", str(RETRY_SECONDS)),)
+            return 503, (("Retry-After", str(SHARED_RETRY_SECONDS)),)
         return 200, self._bindings.listed(user, now)
 
     def _contact(self, one: Binding[PhonePlace]) -> Contact:

@@ -10,7 +10,7 @@ from sinchphone.protocol.sip.message import HeaderLines, Request
 from sinchphone.protocol.sip.uri import clean
 
 EXTENSIONS: Final = frozenset({"100rel", "timer", "replaces"})  # that may be required of us
-_MAX_HEADERS: Final = 64  # x-... of an INVITE
+_MAX_X_HEADERS: Final = 64  # x-... of an INVITE
 _MAX_HEADER_CHARACTERS: Final = 1024
 
 
@@ -37,7 +37,7 @@ def replaced_by(request: Request) -> ReplacedDialog | None:
 def private_headers(request: Request) -> Mapping[str, str]:
     """Headers whose names begin with ``x-``, in lower case."""
     found = [(name.lower(), value) for name, value in request.headers if name.lower().startswith("x-")]
-    return MappingProxyType({name: clean(value[:_MAX_HEADER_CHARACTERS]) for name, value in found[:_MAX_HEADERS]})
+    return MappingProxyType({name: clean(value[:_MAX_HEADER_CHARACTERS]) for name, value in found[:_MAX_X_HEADERS]})
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -11,11 +11,11 @@ import ipaddress
 import time
 from collections.abc import Callable, Container
 from contextlib import suppress
-from typing import Final, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
 from sinchphone.errors import INSECURE, NOT_OVER_SIP, ForbiddenError, NetworkError, SinchphoneError
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts
-from sinchphone.gateway.sip.network.hop import Hop, Transport
+from sinchphone.gateway.sip.network.hop import TRANSPORTS, Hop, Transport
 from sinchphone.gateway.sip.network.resolve import Resolver
 from sinchphone.gateway.sip.wire import Attempt, ResponseArrived, Wire, by_size
 from sinchphone.protocol.sip.message import Request
@@ -25,7 +25,6 @@ from sinchphone.protocol.sip.session.vocabulary import Effect, Input, SipPhase
 from sinchphone.protocol.sip.uri import SipUri
 
 _Outgoing: TypeAlias = v.SendRequest | v.SendAck | v.CancelRequest
-TRANSPORTS: Final[dict[str, Transport]] = {"udp": "udp", "tcp": "tcp", "tls": "tls"}
 
 
 class Usage:

@@ -37,7 +37,7 @@ class LuaScript:
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-class Route(Protocol):
+class ServerRoute(Protocol):
     """To the server that has the keys of a pipeline."""
 
     async def connected(self) -> "AbstractConnection":
@@ -53,7 +53,7 @@ class Route(Protocol):
 class Pipeline:
     """It connects when it's asked for something, and again after an error."""
 
-    def __init__(self, route: Route, name: str) -> None:
+    def __init__(self, route: ServerRoute, name: str) -> None:
         self._route = route
         self._name = name
         self._asked: _Batch = []

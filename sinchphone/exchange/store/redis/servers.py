@@ -101,7 +101,7 @@ class Servers:
 
 
 class _Route:
-    """To whoever has one slot (implements ``pipeline.Route``)."""
+    """To whoever has one slot (implements ``pipeline.ServerRoute``)."""
 
     def __init__(self, servers: Servers, slot: int) -> None:
         self._servers = servers

@@ -1,13 +1,15 @@
 """Where a SIP message goes or came from."""
 
-from collections.abc import Callable
-from typing import Final, Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias, get_args
 
 from sinchphone.errors import NetworkError
+from sinchphone.gateway.options import SipTransport
 from sinchphone.hosts import join_host
 from sinchphone.quick_dataclass import quick_dataclass
 
-Transport: TypeAlias = Literal["udp", "tcp", "tls"]
+Transport: TypeAlias = SipTransport
+TRANSPORTS: Final[Mapping[str, Transport]] = {one: one for one in get_args(Transport)}  # by what somebody asks for
 LONGEST_UDP_REQUEST_BYTES: Final = 1300  # a longer request goes by TCP where the path's MTU is unknown (RFC 3261 18.1.1)
 
 
