@@ -3,7 +3,8 @@
 usage: python tests/benchmarks/path_setup.py [TIMES]
 
 Everything trickles its candidates and both ends count, the later one. libwebrtc runs in Node (npm installs it into a cache folder at the
-first run) and each pair lives in one process. Every figure is a median [ms].
+first run) and each pair lives in one process. Between two calls there's a moment in which whatever is made ahead can be. Every figure is a
+median [ms].
 """
 
 import asyncio
@@ -11,10 +12,10 @@ import contextlib
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from figures import median, rounds, table
 
@@ -28,8 +29,11 @@ from sinchphone.tasks import start_task
 from tests.media.webrtc.libwebrtc import LibWebRtc, a_libwebrtc
 from tests.suite.guests import NotThereError
 
+Took = TypeVar("Took")
+
 PATIENCE_S = 30.0
 BLOCK = 5
+PAUSE_S = 0.03
 
 
 class Clocked:
@@ -120,9 +124,14 @@ async def measure(times: int) -> PathSetup:
 
 async def _block(media: MediaThread, silent: PortOptions, peer: LibWebRtc | None) -> tuple[list[float], list[float], list[float]]:
     """Some of each, one kind after the other: none of them runs on caches that another one has emptied."""
-    anchor = [] if peer is None else await theirs(peer, BLOCK)
-    here = [await ours(media, PortOptions(loopback=True)) for _ in range(BLOCK)]
-    return here, [await ours(media, silent) for _ in range(BLOCK)], anchor
+    anchor = [] if peer is None else [took for _ in range(BLOCK) for took in await _after_a_pause(theirs(peer, 1))]
+    here = [await _after_a_pause(ours(media, PortOptions(loopback=True))) for _ in range(BLOCK)]
+    return here, [await _after_a_pause(ours(media, silent)) for _ in range(BLOCK)], anchor
+
+
+async def _after_a_pause(call: Coroutine[Any, Any, Took]) -> Took:
+    await asyncio.sleep(PAUSE_S)
+    return await call
 
 
 def report(found: PathSetup) -> str:

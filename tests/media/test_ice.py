@@ -14,7 +14,7 @@ from sinchphone.media.ice_servers import IceServer, IceServerList
 from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice import agent as ice
-from sinchphone.media.webrtc.ice import server_queries
+from sinchphone.media.webrtc.ice import local_addresses, server_queries
 from sinchphone.media.webrtc.ice.agent import IceConnection, IceCredentials, IceListener
 from sinchphone.media.webrtc.ice.resolver import resolve
 from sinchphone.media.webrtc.ice.servers import MAX_SERVERS, Server, parse_servers
@@ -99,11 +99,13 @@ def black_hole() -> Iterator[int]:
 @pytest.fixture
 def no_other_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seam, "get_host_addresses", lambda use_ipv4, use_ipv6: [])
+    monkeypatch.setattr(local_addresses, "_looked", None)
 
 
 @pytest.fixture
 def another_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seam, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.2", "192.0.2.77", "169.254.7.7"])
+    monkeypatch.setattr(local_addresses, "_looked", None)
 
 
 @pytest.mark.usefixtures("no_other_address")
@@ -111,6 +113,27 @@ async def test_a_machine_with_nothing_but_loopback_offers_that() -> None:
     async with an_agent(PortOptions()) as agent:
         await agent.connection.gather_candidates()
         assert "127.0.0.1" in {each.host for each in agent.found}
+
+
+async def test_ports_that_are_opened_in_a_row_look_at_the_addresses_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[bool] = []
+
+    def look(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        looks.append(use_ipv4 and use_ipv6)
+        return ["127.0.0.2"]
+
+    monkeypatch.setattr(seam, "get_host_addresses", look)
+    monkeypatch.setattr(local_addresses, "_looked", None)
+    async with an_agent(HERE) as first, an_agent(HERE) as second:
+        for each in (first, second):
+            await each.connection.gather_candidates()
+    assert len(looks) == 1
+    local_addresses.usable_addresses()
+    assert len(looks) == 2, "the path's watch sees what is there now"
+    monkeypatch.setattr(local_addresses, "_RECENT_SECONDS", 0.0)
+    async with an_agent(HERE) as later:
+        await later.connection.gather_candidates()
+    assert len(looks) == 3
 
 
 @pytest.mark.usefixtures("another_address")

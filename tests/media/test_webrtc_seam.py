@@ -16,7 +16,7 @@ from sinchphone.media.port import PortOptions
 from sinchphone.media.rtp import secure as sdes
 from sinchphone.media.webrtc import identity, seam, secure
 from sinchphone.media.webrtc.ice import agent as ice
-from sinchphone.media.webrtc.ice import ice_socket, server_queries, turn
+from sinchphone.media.webrtc.ice import ice_socket, local_addresses, server_queries, turn
 from sinchphone.media.webrtc.identity import DtlsCertificate, DtlsIdentity
 
 PACKAGE = Path(sinchphone.__file__).parent
@@ -72,7 +72,7 @@ def test_the_outside_libraries_have_bounds() -> None:
 
 
 def test_every_name_the_seam_gives_is_used() -> None:
-    modules = (ice, ice_socket, identity, secure, server_queries, sdes, turn)
+    modules = (ice, ice_socket, identity, local_addresses, secure, server_queries, sdes, turn)
     used = {name for module in modules for name in re.findall(r"seam\.(\w+)", inspect.getsource(module))}
     assert used | {"PRIVATE_NAMES"} == set(seam.__all__)
 

@@ -39,7 +39,7 @@ from sinchphone.media.port import (
 )
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.formats import agree
-from sinchphone.media.webrtc.ice.agent import usable_addresses
+from sinchphone.media.webrtc.ice.local_addresses import usable_addresses
 from sinchphone.media.webrtc.ice.path_life import PathLife, PathState, waking_time
 from sinchphone.media.webrtc.ice.path_watch import PathWatch
 from sinchphone.media.webrtc.ice.restart import IceRestarts, RestartTerms

@@ -9,6 +9,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, cast
 
 from sinchphone.errors import MediaError
@@ -24,6 +25,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
 RETIRE_SECONDS: Final = 2.0  # packets on the old path are at most a long round trip behind; a peer's own move may come later
+_IDLE_SECONDS: Final = 0.25  # after a handshake
 _MAX_QUEUED: Final = 64  # DTLS datagrams; a handshake is about six
 _MAX_EARLY: Final = 32  # packets that overtake the end of the handshake: a peer talks as soon as its own end is up
 
@@ -52,6 +54,7 @@ class SecurePath:
         self._dtls.on("statechange", self._state_changed)
         self._early: deque[bytes] = deque(maxlen=_MAX_EARLY)
         self._open = False
+        self._closing = asyncio.Event()
         self._preparing: asyncio.Task[None] | None = None
         self._line = LineSimulator(options.line, asyncio.get_running_loop()) if options.line is not None else None
         self._old: dict[IceConnection, asyncio.Task[None]] = {}  # that are closed in a moment
@@ -74,7 +77,7 @@ class SecurePath:
         await _find_pair(self.ice, remote, controlling=controlling)
         await self._shake_hands(remote, "client" if active else "server")
         self._open = True
-        self._preparing = start_task(asyncio.to_thread(IDENTITIES.fill), name="webrtc-identities")  # for the next one
+        self._preparing = start_task(_prepare_the_next(self._closing), name="webrtc-identities")
         while self._early:
             self._take(self._early.popleft())
 
@@ -118,6 +121,7 @@ class SecurePath:
     async def close(self) -> None:
         """Say goodbye to the peer (DTLS close_notify) and close the sockets."""
         self._open = False
+        self._closing.set()
         self._dtls.remove_all_listeners()
         await self._dtls.stop()
         for task in self._old.values():
@@ -196,6 +200,14 @@ class _IceTransport:
     async def _send(self, data: bytes) -> None:
         if not self._path.ice.send_media(data):
             raise ConnectionError("there is no path")
+
+
+async def _prepare_the_next(closing: asyncio.Event) -> None:
+    """Make identities for further calls, when this one's other end, if it's here, is connected too: they'd take the interpreter from it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_IDLE_SECONDS):
+            await closing.wait()
+    await asyncio.to_thread(IDENTITIES.fill)
 
 
 async def _find_pair(ice: IceConnection, remote: RemoteAudio, *, controlling: bool) -> None:

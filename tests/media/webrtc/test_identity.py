@@ -1,10 +1,13 @@
 """Certificates that are made ahead of the calls that they are for."""
 
+import asyncio
 import threading
 
 import pytest
 
+from sinchphone.media.webrtc import secure
 from sinchphone.media.webrtc.identity import DtlsCertificate, DtlsIdentity, IdentityStock
+from sinchphone.tasks import start_task
 
 
 def test_each_identity_is_given_out_once_whoever_fills_the_stock_meanwhile() -> None:
@@ -45,3 +48,22 @@ def test_all_connections_of_a_certificate_share_one_context() -> None:
     context = certificate._context
     certificate.prepare()
     assert certificate._context is context
+
+
+async def test_the_next_ones_are_made_once_a_call_is_over_or_in_full_course_and_not_while_its_ends_connect(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stock = IdentityStock()
+    monkeypatch.setattr(secure, "IDENTITIES", stock)
+    monkeypatch.setattr(secure, "_IDLE_SECONDS", 30.0)
+    closing = asyncio.Event()
+    preparing = start_task(secure._prepare_the_next(closing), name="preparing")
+    await asyncio.sleep(0.01)
+    assert not stock._ready
+    closing.set()
+    await preparing
+    assert len(stock._ready) == 2
+    stock.take()
+    monkeypatch.setattr(secure, "_IDLE_SECONDS", 0.0)
+    await secure._prepare_the_next(asyncio.Event())
+    assert len(stock._ready) == 2

@@ -22,6 +22,7 @@ from sinchphone.media.network.reading import read_datagrams
 from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.ice_socket import IceSocket
+from sinchphone.media.webrtc.ice.local_addresses import bound_socket, recent_addresses
 from sinchphone.media.webrtc.ice.resolver import is_local_name, resolve_local
 from sinchphone.media.webrtc.ice.server_queries import COMPONENT, ServerQueries, preference_of
 from sinchphone.quick_dataclass import quick_dataclass
@@ -89,7 +90,7 @@ class IceConnection(seam.Connection):
         if self._local_candidates_start:
             return
         self._local_candidates_start = True
-        self.gathered_from = usable_addresses()
+        self.gathered_from = recent_addresses()
         if not self._options.relay_only:
             for protocol in await asyncio.gather(*(self._open(address) for address in self._addresses())):
                 if protocol is not None:
@@ -107,7 +108,7 @@ class IceConnection(seam.Connection):
         """A socket with that address; it's told of when all of them are there, since whoever hears of one is woken for it."""
         loop = asyncio.get_running_loop()
         try:
-            transport, protocol = await loop.create_datagram_endpoint(lambda: IceSocket(self), local_addr=(address, 0))
+            transport, protocol = await loop.create_datagram_endpoint(lambda: IceSocket(self), sock=bound_socket(address))
         except OSError:  # the address went away, or IPv6 is switched off
             return None
         if self._closing:  # closed meanwhile
@@ -386,9 +387,3 @@ class IceConnection(seam.Connection):
         closing = start_task(super().close(), name="ice-close")
         self._progress.set()
         await asyncio.wait([closing], timeout=_CLOSE_SECONDS)
-
-
-def usable_addresses() -> tuple[str, ...]:
-    """This machine's addresses that a peer may reach: neither loopback nor link-local ones. Takes 0.2 ms."""
-    addresses = dict.fromkeys(seam.get_host_addresses(use_ipv4=True, use_ipv6=True))
-    return tuple(each for each in addresses if not (ipaddress.ip_address(each).is_link_local or ipaddress.ip_address(each).is_loopback))
