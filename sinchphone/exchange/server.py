@@ -63,6 +63,7 @@ from sinchphone.exchange.push.sender import PushSender
 from sinchphone.exchange.push.sender_key import SenderKey
 from sinchphone.exchange.push.service import PushService
 from sinchphone.exchange.push.service_routes import PushRoutes
+from sinchphone.exchange.push.shared_service import SharedPushService
 from sinchphone.exchange.record.current_call import current_call
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.record.requests import recording
@@ -139,8 +140,9 @@ class Exchange:
         self.sms = SmsInbox(self._store)
         self._faults = FaultsRoutes(Faults())
         others = self._others = OfOtherProcesses.of(self._shared, self.directory) if self._shared is not None else None
+        self._requests = others.requests if others is not None else None
         owners = others.rooms if others is not None else None
-        self._all_recordings = SharedRecordings(self._recordings, others.requests if others is not None else None, self._shared)
+        self._all_recordings = SharedRecordings(self._recordings, self._requests, self._shared)
         self.rooms = Rooms(media, owners=owners, mixer=mixer_of(options.conference, media)) if media is not None else None
         self._gateway = GatewayOnDemand(gateway, self._parts) if gateway is not None else None
         ours = (Attendants(media, self.rooms, options.simulated_line),) if media is not None and self.rooms is not None else ()
@@ -148,8 +150,9 @@ class Exchange:
         self._addresses = AddressPolicy(listens_on=options.host, inner_hosts=options.inner_hosts)
         self._numbers = AssignedNumbers(self._store, options.applications)
         self._push_service = PushService()
+        self._all_pushes = SharedPushService(self._push_service, self._requests, options.applications)
         key = SenderKey(folder, self._shared.agree if self._shared is not None else None)
-        self._pushes = PushSender(self._addresses, options.host, self.directory, self._push_service, key, options.push_contact)
+        self._pushes = PushSender(self._addresses, options.host, self.directory, self._all_pushes, key, options.push_contact)
         known = (options, self.directory, self.broker, everywhere, self._parties, self._pushes, self.record, self._intake)
         self._calls = Calls(*known, others.calls_of(self.directory, ours) if others is not None else None)
         self._verifications = VerificationService(self.sms, self._accounts, self._calls, self._gateway, self._store, self._limits)
@@ -382,7 +385,7 @@ class Exchange:
             self.broker, self.directory, self._postbox, self._rights, self._options, self._closing, Parking(self._guard), catch_up
         )
         polls.add_to(application.router)
-        PushRoutes(self._push_service, self._closing).add_to(application.router)
+        PushRoutes(self._all_pushes, self._closing).add_to(application.router)
         OcraRoutes(*people, self._calls, self._pushes).add_to(application.router)
         papi = PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port, self._limits)
         papi.add_to(application.router)
@@ -392,13 +395,12 @@ class Exchange:
         self._add_management(application.router, verifier)
         ControlRoutes(self._hosting, verifier, self.directory, self._calls).add_to(application.router)
         RecordingRoutes(self._all_recordings, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
-        others = self._others.requests if self._others is not None else None
         if self.rooms is not None:
-            ConferenceRoutes(self.rooms, verifier, body_bytes=self._options.body_bytes, others=others).add_to(application.router)
+            ConferenceRoutes(self.rooms, verifier, body_bytes=self._options.body_bytes, others=self._requests).add_to(application.router)
         requests = BackendRequests(verifier, body_bytes=self._options.body_bytes)
         NumberRoutes(self._numbers, requests).add_to(application.router)
         if self._gateway is not None:
-            CallRoutes(self._gateway, requests, others).add_to(application.router)
+            CallRoutes(self._gateway, requests, self._requests).add_to(application.router)
             self._configuration = ConfigurationRoutes(self._gateway, verifier, body_bytes=self._options.body_bytes, store=self._shared)
             self._configuration.add_to(application.router)
         VerificationRoutes(self._verifications, verifier, self._limits, body_bytes=self._options.body_bytes).add_to(application.router)
@@ -418,11 +420,10 @@ class Exchange:
         InspectorRoutes(access, self.rooms, self._all_recordings).add_to(router)
         TraceRoutes(self.tracer, access, self._closing).add_to(router)
         self._faults.add_to(router, access)
-        others = self._others.requests if self._others is not None else None
         if self._gateway is not None:
-            SimulatedCallsRoutes(self._gateway, self._accounts, access, others).add_to(router)
+            SimulatedCallsRoutes(self._gateway, self._accounts, access, self._requests).add_to(router)
         steps = {"end_calls": self._end_calls, "forget_kept": self._forget_kept, "forget_own": self._forget_own}
-        ResetRoute(access, self.directory, others, **steps).add_to(router)
+        ResetRoute(access, self.directory, self._requests, **steps).add_to(router)
 
     async def _end_calls(self, application: Application) -> None:
         if self.rooms is not None:

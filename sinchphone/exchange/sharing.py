@@ -32,19 +32,18 @@ from sinchphone.exchange.processes.requests import ProcessRequests
 from sinchphone.exchange.pubnub.rights import ChannelRights
 from sinchphone.exchange.pubsub.attendance import SharedAttendance
 from sinchphone.exchange.pubsub.broker import Broker, BrokerError
-from sinchphone.exchange.refusals import RefusedError
+from sinchphone.exchange.push.service import SERVICE_PATH
 from sinchphone.exchange.store.feed import FeedMessage
 from sinchphone.exchange.store.redis.redis_store import RedisStore
 from sinchphone.exchange.store.store import StoreError
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.ocra.names import OPERATIONS, InstanceSignature, OcraOperation, read_authorization
-from sinchphone.signaling.wire import ErrorCode
 from sinchphone.tasks import start_task
 
-UNSHARED: Final = "/push"  # what one process alone would remember
-_NOT_SHARED: Final = "several processes are this exchange, and share users, calls and messages, but not this: see sinchphone help growing"
-_BY_THEMSELVES: Final = ("/v2/subscribe/", "/subscribe/", "/publish/", "/time/", *HEALTH_PATHS)  # these wait for others where it matters
+_BY_THEMSELVES: Final = (  # these wait for others where it matters
+    "/v2/subscribe/", "/subscribe/", "/publish/", "/time/", SERVICE_PATH, *HEALTH_PATHS,
+)  # fmt: skip
 _SIGNED: Final = frozenset(  # these depend on nothing but who signed, or have a turn among all processes, in which all is known
     OPERATIONS[one].route
     for one in (OcraOperation.PLACE_CALL, OcraOperation.GET_CONFIG, OcraOperation.GET_ICE_SERVERS, OcraOperation.GET_FEATURES)
@@ -62,12 +61,10 @@ def shared_store(options: ExchangeOptions) -> RedisStore:
 
 
 def up_to_date(store: RedisStore, directory: Directory) -> Middleware:
-    """Requests are served with all known that any process did before. What one process alone would remember isn't served."""
+    """Requests are served with all known that any process did before."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Route) -> web.StreamResponse:
-        if request.path.startswith(UNSHARED):
-            raise RefusedError(501, ErrorCode.NOT_THERE, _NOT_SHARED)
         if not request.path.startswith(_BY_THEMSELVES) and not _is_known_enough(request, directory):
             await store.catch_up()
         return await handler(request)

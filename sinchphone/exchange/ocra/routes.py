@@ -161,7 +161,7 @@ class OcraRoutes:
         subscription, key = read_push_profile(content)
         if key is not None and key != await self._pushes.public_key():
             raise invalid("w3c.applicationServerKey: the subscription is for pushes of somebody else")
-        self._pushes.check(subscription)
+        await self._pushes.check(subscription)
         self._directory.set_push(device, subscription)
         return write_json({})
 

@@ -24,14 +24,16 @@ from sinchphone.exchange.access.admission import is_loopback
 from sinchphone.exchange.directory.devices import Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.push.sender_key import SenderKey
-from sinchphone.exchange.push.service import PushMessage, PushRefusedError, PushService
-from sinchphone.exchange.refusals import invalid
+from sinchphone.exchange.push.service import PushMessage, PushRefusedError
+from sinchphone.exchange.push.shared_service import SharedPushService
+from sinchphone.exchange.refusals import RefusedError, invalid
 from sinchphone.protocol.webpush.encryption import CONTENT_ENCODING, encrypt_push
 from sinchphone.protocol.webpush.keys import RANDOM_KEY_BYTES, KeyPair, read_point
 from sinchphone.protocol.webpush.records import SALT_BYTES
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.protocol.webpush.vapid import write_vapid
 from sinchphone.quick_dataclass import quick_dataclass
+from sinchphone.signaling.wire import ErrorCode
 
 TRY_S: Final = 5.0  # for one answer
 TIME_S: Final = 20.0  # for all tries: a call rings for a minute
@@ -61,7 +63,7 @@ class PushSender:
     """Sends for one exchange."""
 
     def __init__(
-        self, addresses: AddressPolicy, listens_on: str, directory: Directory, service: PushService, key: SenderKey, contact: str
+        self, addresses: AddressPolicy, listens_on: str, directory: Directory, service: SharedPushService, key: SenderKey, contact: str
     ) -> None:
         """``contact`` is what push services are told about who we are (mailto: or https:)."""
         self._addresses = addresses
@@ -77,7 +79,7 @@ class PushSender:
         """The key that subscriptions are for. Raises StoreError."""
         return (await self._key.pair()).public_bytes
 
-    def check(self, subscription: PushSubscription) -> None:
+    async def check(self, subscription: PushSubscription) -> None:
         """Raises RefusedError for a subscription that could never be used: another scheme than https, a host inside, keys that are none."""
         try:
             read_point(subscription.p256dh, "w3c.p256dh")
@@ -88,8 +90,11 @@ class PushSender:
             raise invalid(str(error)) from error
         if odd or not host:
             raise invalid("w3c.endpoint should be the URL of a push service")
-        if self._service.owns(subscription.endpoint):
-            return
+        try:
+            if await self._service.owns(subscription.endpoint):
+                return
+        except PushRefusedError as refusal:
+            raise RefusedError(refusal.status, ErrorCode.INTERNAL, str(refusal), retry_s=refusal.retry_s) from refusal
         if parts.scheme != "https" and not (parts.scheme == "http" and self._is_local and is_loopback(host)):
             raise invalid("w3c.endpoint should be an https: URL")
         try:
@@ -169,17 +174,20 @@ class PushSender:
             self._directory.set_push(device, None)
 
     async def _post(self, endpoint: str, headers: dict[str, str], body: bytes) -> _Answer:
-        if self._service.owns(endpoint):
-            return self._take(endpoint, headers, body)
+        if (answer := await self._take(endpoint, headers, body)) is not None:
+            return answer
         self._session = self._session or self._addresses.session()
-        async with self._session.post(endpoint, data=body, headers=headers, allow_redirects=False) as answer:
-            text = (await answer.content.read(_SHOWN_BYTES)).decode("latin-1")
-            return _Answer(answer.status, _seconds(answer.headers.get("Retry-After", "")), text)
+        async with self._session.post(endpoint, data=body, headers=headers, allow_redirects=False) as response:
+            text = (await response.content.read(_SHOWN_BYTES)).decode("latin-1")
+            return _Answer(response.status, _seconds(response.headers.get("Retry-After", "")), text)
 
-    def _take(self, endpoint: str, headers: dict[str, str], body: bytes) -> _Answer:
+    async def _take(self, endpoint: str, headers: dict[str, str], body: bytes) -> _Answer | None:
+        """What our own push service answers, where it's one of its endpoints."""
         message = PushMessage(headers["TTL"], headers["Topic"], headers["Content-Encoding"], headers["Authorization"], body)
         try:
-            self._service.take(endpoint.rpartition("/")[2], message, time.time())
+            if not await self._service.owns(endpoint):
+                return None
+            await self._service.take(endpoint.rpartition("/")[2], message, time.time())
         except PushRefusedError as refusal:
             return _Answer(refusal.status, refusal.retry_s, str(refusal))
         return _Answer(201)

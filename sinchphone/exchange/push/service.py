@@ -11,14 +11,14 @@ that who pushes to it learns that it's gone.
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError, SinchphoneError
 from sinchphone.exchange.access.limits import Allowances
 from sinchphone.protocol.webpush.encryption import CONTENT_ENCODING, MAX_PUSH_BYTES
-from sinchphone.protocol.webpush.keys import write_base64
+from sinchphone.protocol.webpush.keys import read_base64, write_base64
 from sinchphone.protocol.webpush.vapid import read_vapid
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -26,6 +26,7 @@ SERVICE_PATH: Final = "/push"  # where agents connect
 ENDPOINT_PATH: Final = f"{SERVICE_PATH}/v2/"  # and where senders post
 MESSAGE_PATH: Final = f"{SERVICE_PATH}/m/"
 MAX_TTL_S: Final = 2_592_000.0  # 30 days: more is cut down (RFC 8030 5.2)
+RELEASED_S: Final = 10.0
 AWAY_S: Final = 60.0  # an agent that was away for longer is forgotten
 MAX_AGENTS: Final = 1_000
 MAX_CHANNELS: Final = 8  # of an agent
@@ -102,13 +103,14 @@ class PushService:
         self._agents: dict[str, PushAgent] = {}
         self._subscriptions: dict[str, _Subscription] = {}  # by token
         self._allowances: Allowances[str] = Allowances(POSTS_AT_ONCE, POSTS_A_SECOND)
+        self._released: dict[str, float] = {}  # tokens of agents that went to another process -> until when that may not know them yet
 
     def greet(self, uaid: str, deliver: Deliver, now: float) -> PushAgent:
         """An agent says hello: the one that it was, or a new one. What waits for it is delivered. Raises PushRefusedError."""
         self._forget_gone(now)
         agent = self._agents.get(uaid)
         if agent is None:
-            if len(self._agents) >= MAX_AGENTS:
+            if self.is_full:
                 raise PushRefusedError(503, 202, f"{MAX_AGENTS} agents are connected already")
             agent = PushAgent(secrets.token_hex(16))
             self._agents[agent.uaid] = agent
@@ -119,6 +121,48 @@ class PushService:
             deliver(_notification(message_id, waiting))
         return agent
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes no more agents."""
+        return len(self._agents) >= MAX_AGENTS
+
+    def knows(self, uaid: str) -> bool:
+        """Whether there is such an agent."""
+        return uaid in self._agents
+
+    def has(self, token: str) -> bool:
+        """Whether that is the token of somebody who is subscribed here."""
+        return token in self._subscriptions
+
+    def is_on_its_way(self, token: str) -> bool:
+        """Whether that is the token of somebody who went to another process a moment ago."""
+        return token in self._released and token not in self._subscriptions
+
+    def release(self, uaid: str, now: float) -> dict[str, Any] | None:
+        """An agent goes to another process, with all that it has: as JSON, for ``adopt`` there. ``None`` for an unknown one."""
+        self._forget_gone(now)
+        agent = self._agents.pop(uaid, None)
+        if agent is None:
+            return None
+        agent.deliver = None
+        subscriptions = {token: self._subscriptions.pop(token) for token in agent.tokens.values()}
+        self._released.update(dict.fromkeys(subscriptions, now + RELEASED_S))
+        return {
+            "uaid": uaid,
+            "subscriptions": [[token, one.channel_id, write_base64(one.key), one.endpoint] for token, one in subscriptions.items()],
+            "waiting": [[name, one.channel_id, one.topic, write_base64(one.body), one.until] for name, one in agent.waiting.items()],
+        }
+
+    def adopt(self, state: Mapping[str, Any], now: float) -> None:
+        """An agent comes from another process, which released it."""
+        agent = self._agents[state["uaid"]] = PushAgent(state["uaid"], away_since=now)
+        for token, channel_id, key, endpoint in state["subscriptions"]:
+            agent.tokens[channel_id] = token
+            self._subscriptions[token] = _Subscription(agent, channel_id, read_base64(key, "key"), endpoint)
+            self._released.pop(token, None)
+        for name, channel_id, topic, body, until in state["waiting"]:
+            agent.waiting[name] = _Waiting(channel_id, topic, read_base64(body, "body"), until)
+
     def part(self, agent: PushAgent, deliver: Deliver, now: float) -> None:
         """An agent's connection is gone, unless it has another one by now."""
         if agent.deliver is deliver:
@@ -127,6 +171,8 @@ class PushService:
     def register(self, agent: PushAgent, channel_id: str, key: bytes, origin: str) -> str:
         """Subscribe; the endpoint, under ``origin`` (scheme and host). ``key`` is the public key of the one sender. Again with the same
         channel, it's another endpoint. Raises PushRefusedError."""
+        if self._agents.get(agent.uaid) is not agent:
+            raise PushRefusedError(410, 105, "this agent is connected elsewhere by now")
         if channel_id not in agent.tokens and len(agent.tokens) >= MAX_CHANNELS:
             raise PushRefusedError(400, 105, f"an agent has {MAX_CHANNELS} channels at most")
         self.unregister(agent, channel_id)
@@ -160,6 +206,8 @@ class PushService:
         """Take a message and deliver it, now or later. Raises PushRefusedError."""
         self._forget_gone(now)
         subscription = self._subscriptions.get(token)
+        if subscription is None and token in self._released:
+            raise PushRefusedError(503, 202, "it's on its way to another process; try again", retry_s=1)
         if subscription is None:
             raise PushRefusedError(410, 103, "nobody is subscribed here any more")
         ttl_s, topic = _ttl_of(message), _topic_of(message)
@@ -195,6 +243,7 @@ class PushService:
             for channel_id in tuple(agent.tokens):
                 self.unregister(agent, channel_id)
             del self._agents[agent.uaid]
+        self._released = {token: until for token, until in self._released.items() if until > now}
 
 
 def _notification(message_id: str, message: _Waiting) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from sinchphone.exchange.push.service import (
     PushAgent,
     PushMessage,
     PushRefusedError,
-    PushService,
 )
+from sinchphone.exchange.push.shared_service import SharedPushService
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.request_bodies import read_body
 from sinchphone.protocol.webpush.encryption import MAX_PUSH_BYTES
@@ -38,7 +38,7 @@ _CHANNEL: Final = re.compile(r"[0-9a-fA-F-]{32,36}")
 class PushRoutes:
     """The routes of one push service. Once ``closing`` is set, agents are sent away."""
 
-    def __init__(self, service: PushService, closing: asyncio.Event) -> None:
+    def __init__(self, service: SharedPushService, closing: asyncio.Event) -> None:
         self._service = service
         self._closing = closing
 
@@ -54,15 +54,18 @@ class PushRoutes:
             headers = request.headers
             encoding, authorization = headers.get("Content-Encoding", ""), headers.get("Authorization", "")
             message = PushMessage(headers.get("TTL"), headers.get("Topic"), encoding, authorization, body)
-            receipt = self._service.take(request.match_info["token"], message, time.time())
+            receipt = await self._service.take(request.match_info["token"], message, time.time())
         except PushRefusedError as refusal:
             return _refused(refusal)
         location = f"{request.scheme}://{origin_of(request)}{MESSAGE_PATH}{receipt.message_id}"
         return web.Response(status=201, headers={"Location": location, "TTL": str(receipt.ttl_s)})
 
     async def _withdraw(self, request: web.Request) -> web.Response:
-        if self._service.withdraw(request.match_info["message"]):
-            return web.Response(status=204)
+        try:
+            if await self._service.withdraw(request.match_info["message"]):
+                return web.Response(status=204)
+        except PushRefusedError as refusal:
+            return _refused(refusal)
         return _refused(PushRefusedError(404, 102, "there is no such message any more"))
 
     async def _serve_agent(self, request: web.Request) -> web.WebSocketResponse:
@@ -85,8 +88,9 @@ class PushRoutes:
 class _Connection:
     """One agent's connection."""
 
-    def __init__(self, service: PushService, socket: web.WebSocketResponse, origin: str) -> None:
-        self._service = service
+    def __init__(self, service: SharedPushService, socket: web.WebSocketResponse, origin: str) -> None:
+        self._shared = service
+        self._service = service.own
         self._socket = socket
         self._origin = origin
         self._unsent: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_UNSENT)
@@ -110,7 +114,7 @@ class _Connection:
                 async for frame in self._socket:
                     if frame.type is not aiohttp.WSMsgType.TEXT:
                         return
-                    self._take(_read(frame.data))
+                    await self._take(_read(frame.data))
                     if self._agent is not None:
                         patience.reschedule(None)
         except TimeoutError:
@@ -122,10 +126,10 @@ class _Connection:
                 self._service.part(self._agent, self._deliver, time.time())
             await self._socket.close()
 
-    def _take(self, message: dict[str, Any]) -> None:
+    async def _take(self, message: dict[str, Any]) -> None:
         match message.get("messageType", "ping"):
             case "hello" if self._agent is None:
-                self._greet(message)
+                await self._greet(message)
             case "ping":
                 self._deliver({})
             case "register" if self._agent is not None:
@@ -141,9 +145,9 @@ class _Connection:
             case _:
                 raise RemoteProtocolError("that is out of place")
 
-    def _greet(self, message: dict[str, Any]) -> None:
+    async def _greet(self, message: dict[str, Any]) -> None:
         said: list[dict[str, Any]] = []  # what waits comes after our hello
-        self._agent = self._service.greet(str(message.get("uaid") or ""), said.append, time.time())
+        self._agent = await self._shared.greet(str(message.get("uaid") or ""), said.append, time.time())
         self._agent.deliver = self._deliver
         self._deliver({"messageType": "hello", "uaid": self._agent.uaid, "status": 200, "use_webpush": True, "broadcasts": {}})
         for one in said:

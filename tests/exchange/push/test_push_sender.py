@@ -22,6 +22,7 @@ from sinchphone.exchange.push import sender as sending
 from sinchphone.exchange.push.sender import PushOutcome, PushSender
 from sinchphone.exchange.push.sender_key import SenderKey
 from sinchphone.exchange.push.service import PushService
+from sinchphone.exchange.push.shared_service import SharedPushService
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.exchange.store.store import StoreError
@@ -69,7 +70,7 @@ class Town:
         self.key = SenderKey(folder)
         addresses = AddressPolicy(listens_on=listens_on)
         self.service = PushService()
-        self.sender = PushSender(addresses, listens_on, self.directory, self.service, self.key, "mailto:ops@example.org")
+        self.sender = PushSender(addresses, listens_on, self.directory, SharedPushService(self.service), self.key, "mailto:ops@example.org")
 
     async def push(self, plain: bytes = b"hello") -> PushOutcome:
         return await self.sender.send(self.device, plain, topic="abc", ttl_s=60)
@@ -214,9 +215,9 @@ def profile(endpoint: str, point: bytes = RECEIVER.pair.public_bytes) -> PushSub
         "https://püsh.example/",
     ],
 )
-def test_attack_subscribing_somewhere_that_is_no_push_service(endpoint: str) -> None:
+async def test_attack_subscribing_somewhere_that_is_no_push_service(endpoint: str) -> None:
     with pytest.raises(RefusedError) as refused:
-        Town(FarService()).sender.check(profile(endpoint))
+        await Town(FarService()).sender.check(profile(endpoint))
     assert refused.value.status == 400
     assert "w3c.endpoint" in str(refused.value) or "Port" in str(refused.value) or "IPv6" in str(refused.value)
 
@@ -234,7 +235,7 @@ def test_attack_subscribing_somewhere_that_is_no_push_service(endpoint: str) -> 
 )
 async def test_attack_reaching_the_inside_of_an_exchange_that_listens_to_others(endpoint: str) -> None:
     with pytest.raises(RefusedError):
-        Town(FarService(), listens_on="0.0.0.0").sender.check(profile(endpoint))
+        await Town(FarService(), listens_on="0.0.0.0").sender.check(profile(endpoint))
 
 
 async def test_attack_a_name_that_leads_inside_when_it_is_pushed_to(town: MakeTown, far: FarService) -> None:
@@ -247,13 +248,13 @@ async def test_attack_a_name_that_leads_inside_when_it_is_pushed_to(town: MakeTo
 @pytest.mark.parametrize(
     "endpoint", ["https://push.example/a", "https://updates.push.services.mozilla.com:443/wpush/v2/x", "http://127.0.0.1:8990/a"]
 )
-def test_push_services_elsewhere_and_on_this_machine_are_taken(endpoint: str) -> None:
-    Town(FarService()).sender.check(profile(endpoint))
+async def test_push_services_elsewhere_and_on_this_machine_are_taken(endpoint: str) -> None:
+    await Town(FarService()).sender.check(profile(endpoint))
 
 
-def test_a_key_that_is_none_is_refused_by_name() -> None:
+async def test_a_key_that_is_none_is_refused_by_name() -> None:
     with pytest.raises(RefusedError, match="p256dh"):
-        Town(FarService()).sender.check(profile("https://push.example/a", bytes(65)))
+        await Town(FarService()).sender.check(profile("https://push.example/a", bytes(65)))
 
 
 async def test_the_key_is_made_once_kept_for_its_owner_alone_and_the_same_for_all(tmp_path: Path) -> None:

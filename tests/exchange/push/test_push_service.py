@@ -1,6 +1,7 @@
 """The exchange's own push service: what it takes, keeps, delivers and refuses."""
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sinchphone.exchange.push.service import (
     MAX_TTL_S,
     MAX_WAITING,
     POSTS_AT_ONCE,
+    RELEASED_S,
     PushAgent,
     PushMessage,
     PushRefusedError,
@@ -226,3 +228,43 @@ def test_a_message_that_the_agent_has_not_got_is_told_to_it_without_content_too(
     town = Town()
     town.post(b"", encoding="")
     assert town.delivered[0].keys() == {"messageType", "channelID", "version"}
+
+
+# Another process of the exchange takes an agent over
+
+
+def test_an_agent_that_goes_elsewhere_takes_its_subscriptions_and_what_waits_along() -> None:
+    town, elsewhere = Town(), PushService()
+    town.post(b"first" * 10, topic="call")
+    town.leave(NOW)
+    town.post(b"second" * 10)
+    state = json.loads(json.dumps(town.service.release(town.agent.uaid, NOW)))
+    elsewhere.adopt(state, NOW)
+    came: list[dict[str, Any]] = []
+    agent = elsewhere.greet(town.agent.uaid, came.append, NOW)
+    assert agent.uaid == town.agent.uaid and agent.tokens == town.agent.tokens
+    assert [read_base64(one["data"], "data") for one in came] == [b"first" * 10, b"second" * 10]
+    town.service = elsewhere
+    town.post(b"third" * 10)
+    assert len(came) == 3
+
+
+def test_who_pushes_while_an_agent_is_on_its_way_is_told_to_try_again_and_not_that_it_is_gone() -> None:
+    town = Town()
+    assert town.service.release("nobody", NOW) is None
+    state = town.service.release(town.agent.uaid, NOW)
+    assert state is not None and town.service.release(town.agent.uaid, NOW) is None
+    assert town.refusal() == (503, 202)
+    assert town.refusal(at=NOW + RELEASED_S + 1) == (410, 103)
+    with pytest.raises(PushRefusedError):
+        town.service.register(town.agent, SECOND, US.public_bytes, ORIGIN)
+
+
+def test_an_agent_that_comes_back_again_is_there_at_once() -> None:
+    town = Town()
+    state = town.service.release(town.agent.uaid, NOW)
+    assert state is not None
+    town.service.adopt(state, NOW)
+    town.agent = town.come_back(NOW)
+    town.post()
+    assert len(town.delivered) == 1
