@@ -40,7 +40,9 @@ _MENDS: Final = 50  # lost frames whose spares are remembered,
 _MENDS_FRESH: Final = 10.0  # [s] for so long
 _MENDS_KNOWN: Final = 3  # of them until it's known how long an answer takes; a copy always takes as long
 _MEND_QUANTILE: Final = 0.75  # of them; what comes later is welcome, and heard from where it's still of use
-_MEND_HEADROOM: Final = 0.005  # [s] above that: one that is late by a moment costs little
+_MEND_HEADROOM: Final = 0.007  # [s] above that: it must be there at its moment, and the delay may be 6 ms below the target
+_DEEP_MEND: Final = 0.030  # [s] from which on a copy is of a frame that others were lost beside, so that something is made up anyway:
+_DEEP_MEND_HEADROOM: Final = -0.005  # [s] then it may be late by a moment
 _MAX_MEND: Final = 0.130  # [s] a spare that takes longer isn't waited for
 
 _STEP: Final = 8  # packets that are all slower than the target: the path became longer, no need to wait for the quantile
@@ -173,7 +175,11 @@ class PathEstimate:
         """Enough for the spares of most lost frames that have one; 0 where there are few, or too late ones."""
         late = sorted(late for at, late in self._mends if now - at < _MENDS_FRESH and late <= _MAX_MEND)
         known = len(late) >= (_MENDS_KNOWN if self._copied_at == -math.inf else 1)
-        return _quantile(late, _MEND_QUANTILE) + _MEND_HEADROOM if known else 0.0
+        if not known:
+            return 0.0
+        usual = _quantile(late, _MEND_QUANTILE)
+        copied = self._copied_at != -math.inf
+        return usual + (_DEEP_MEND_HEADROOM if copied and usual > _DEEP_MEND else _MEND_HEADROOM)
 
     def _peaks(self, wanted: float) -> float:
         """Enough for the second highest of the peaks that stand out above ``wanted``; 0 where there are no two."""
