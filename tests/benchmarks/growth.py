@@ -59,10 +59,12 @@ async def devices_of(group: Group, count: int) -> AsyncIterator[list[load.Phone]
         for phone in phones:
             await phone.register()
             await phone.listen()
-        yield phones
-        for poll in (polls := [poll for phone in phones for poll in phone.polls]):
-            poll.cancel()
-        await asyncio.wait(polls)
+        try:
+            yield phones
+        finally:
+            for poll in (polls := [poll for phone in phones for poll in phone.polls]):
+                poll.cancel()
+            await asyncio.wait(polls)
 
 
 async def call_cost(processes: int, devices: int, calls: int) -> float:

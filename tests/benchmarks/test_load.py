@@ -41,9 +41,9 @@ def test_two_processes_are_measured_beside_one() -> None:
 def test_what_a_soak_leaves_behind_is_counted_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soak, "DEVICES", 2)
     monkeypatch.setattr(growth, "PROCESSES", 1)
-    start, end, calls = asyncio.run(soak.soak(0.2, quiet_s=0.0))
-    assert calls > 0 and min(kept.counts["tasks"] for kept in (start, end)) >= growth.PROCESSES
+    start, end, done = asyncio.run(soak.soak(0.2, quiet_s=0.0))
+    assert done.calls > 0 and min(kept.counts["tasks"] for kept in (start, end)) >= growth.PROCESSES
     assert start.counts["rows: devices"] == end.counts["rows: devices"] == 2
-    assert "open files" in soak.report(start, end, calls)
+    assert "open files" in soak.report(start, end, done)
     left = soak.Kept(1.0, {"tasks": 1, "rows: calls": soak.SLACK + 1})
     assert soak.grown(soak.Kept(1.0, {"tasks": 1}), left) == ["rows: calls"]

@@ -91,10 +91,10 @@ class Calls:
         answerer = await self._answerer(self._destinations, caller.application, request)
         if isinstance(answerer, Elsewhere):
             return await self.place_elsewhere(placing, request, answerer.process, sub_instance=sub_instance)
+        if answerer is not None:
+            return await self._place_once(placing, caller, request, answerer, now)
         async with self._directory.exclusive(caller.application):
             self._check(caller, request, now)  # others may have called meanwhile
-            if answerer is not None:
-                return self._place_to_answerer(placing, request, answerer, now)
             if request.domain is not Domain.MXP:
                 raise not_found(f"there are no such {_DESTINATIONS[request.domain]} on this exchange")
             return self._place_to_user(placing, request, now, no_media)
@@ -119,9 +119,25 @@ class Calls:
         answerer = await self._answerer(self._destinations, caller.application, request)
         if answerer is None or isinstance(answerer, Elsewhere):
             raise RefusedError(503, ErrorCode.INTERNAL, "what was called has just gone elsewhere; try again")
-        async with self._directory.exclusive(caller.application):
-            self._check(caller, request, now)
-            return self._place_to_answerer(Caller.of_device(caller, request, sub_instance), request, answerer, now)
+        return await self._place_once(Caller.of_device(caller, request, sub_instance), caller, request, answerer, now)
+
+    async def _place_once(self, placing: Caller, caller: Device, request: CallRequest, answerer: Answerer, now: float) -> Placement:
+        """Have it answered once its id is ours for certain: nobody else will ask a backend about it then. Raises RefusedError."""
+        is_ours: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def answer(line: CallLine) -> None:
+            await is_ours
+            await answerer(line)
+
+        try:
+            async with self._directory.exclusive(caller.application):
+                self._check(caller, request, now)  # others may have called meanwhile
+                placement = self._place_to_answerer(placing, request, answer, now)
+        except BaseException:
+            is_ours.cancel()
+            raise
+        is_ours.set_result(None)
+        return placement
 
     async def _join_here(self, caller: Caller, request: CallRequest, placed: PlacedBy) -> Placement:
         """Another process's gateway calls an end of ours. Raises RefusedError."""

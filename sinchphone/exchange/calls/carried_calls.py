@@ -18,6 +18,7 @@ from sinchphone.protocol.mxp.message import CallFailure, Client
 from sinchphone.signaling.dialect import Placement
 
 ABANDONED: Final = CallFailure(503, "the process of the exchange that carried this call is gone", "exchange")
+TRIED_AGAIN_SECONDS: Final = 60.0  # so long the id of a call is taken whose process is gone: its backend was asked about it
 
 
 class CarriedCalls:
@@ -53,7 +54,7 @@ class CarriedCalls:
             left, gone = (caller, local) if row[2] == process else (local, caller)
             post_message(broker, served.signal.subscribe_key, left.channel, departure_of(gone, left, ABANDONED), placement)
             if row[2] == process:
-                parties.end(application, placement.call_id, time.time())
+                parties.end(application, placement.call_id, time.time() + TRIED_AGAIN_SECONDS)
                 self.drop(application, placement.call_id)
 
 

@@ -11,13 +11,17 @@ from typing import Any
 import aiohttp
 import pytest
 
+from sinchphone.exchange.calls.line import Answerer, CallLine
 from sinchphone.exchange.directory import accounts
+from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.server import Exchange
 from sinchphone.exchange.store.feed import FeedMessage
 from sinchphone.exchange.store.redis.connection import connect, key_of
 from sinchphone.exchange.store.shared_limits import Limit
 from sinchphone.exchange.store.tables import SEEN
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, split
+from sinchphone.signaling.dialect import CallRequest
+from sinchphone.tasks import start_task
 from tests.exchange.conftest import LegacyPhone, Phone
 from tests.exchange.shared.conftest import Join, RedisServer
 from tests.exchange.test_replay import captured_call
@@ -182,3 +186,47 @@ async def test_an_allowance_comes_back_with_time_and_leaves_nothing_at_redis(bot
     client = connect(redis.address)
     assert 0 < await client.pttl(key_of("acme", "allowance:quick:ada")) <= 1100
     await client.aclose()
+
+
+async def test_nobody_answers_a_call_before_its_id_is_ours_for_certain_nor_where_the_turn_was_lost(
+    both: Any, http: aiohttp.ClientSession
+) -> None:
+    """Else another process might ask a backend about it, too."""
+    asked: list[str] = []
+
+    async def answer(line: CallLine) -> None:
+        asked.append(line.request.call_id)
+
+    class Everybody:
+        async def find(self, application: Application, request: CallRequest) -> Answerer:
+            return answer
+
+    ada = await Phone(http, both[0].url, "ada").registered()
+    both[0]._calls._destinations = [Everybody()]
+    box = both[0]._store._boxes["acme"]
+    send, held = box._send_first, asyncio.Event()
+
+    async def hold(fence: str, *, release: bool = False) -> None:
+        if release:
+            await held.wait()
+        await send(fence, release=release)
+
+    box._send_first = hold
+    placing = start_task(ada.call("echo", call_id="held"), name="place")
+    await asyncio.sleep(0.1)
+    assert not asked
+    held.set()
+    assert (await placing).status == 200
+    async with asyncio.timeout(10):
+        while not asked:
+            await asyncio.sleep(0.01)
+
+    async def lose(fence: str, *, release: bool = False) -> None:
+        if release:
+            await box._pipeline.ask("DEL", box.key("turn"))
+        await send(fence, release=release)
+
+    box._send_first = lose
+    assert (await ada.call("echo", call_id="lost")).status == 503
+    await asyncio.sleep(0.05)
+    assert asked == ["held"]

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from sinchphone.exchange.server import Exchange
-from sinchphone.exchange.store.redis import commit_queue
+from sinchphone.exchange.store.redis import commit_queue, redis_store
 from sinchphone.exchange.store.redis.pipeline import LuaScript
 from sinchphone.exchange.store.redis.scripts import ACQUIRE
 from sinchphone.exchange.store.tables import SEEN
 from sinchphone.tasks import start_task
 from tests.exchange.shared.conftest import Join, RedisServer
+from tests.exchange.shared.test_lost_redis import crash
 
 PATIENCE = 10.0
 
@@ -88,3 +89,20 @@ async def test_a_turn_handed_to_a_process_that_died_meanwhile_is_soon_had_by_ano
     async with asyncio.timeout(commit_queue.PATIENCE_SECONDS):
         await take_turn(stores[1], "second", order)
     assert order == ["second"]
+
+
+async def test_the_turn_of_a_process_that_died_in_it_is_over_once_it_is_missed(
+    join: Join, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not when any turn would be over: who waits for it would have given up before."""
+    monkeypatch.setattr(commit_queue, "TURN_MS", 60_000)
+    monkeypatch.setattr(redis_store, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(redis_store, "DEAD_SECONDS", 0.6)
+    dying, left = await join(redis.address), await join(redis.address)
+    turn = dying._store.exclusive("acme")
+    await turn.__aenter__()
+    await crash(dying)
+    order: list[str] = []
+    async with asyncio.timeout(commit_queue.PATIENCE_SECONDS):
+        await take_turn(left._store, "left", order)
+    assert order == ["left"]

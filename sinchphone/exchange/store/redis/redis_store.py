@@ -340,5 +340,5 @@ class RedisStore:
 
     async def _beat(self, box: CommitQueue, *, leaving: bool = False) -> list[str]:
         words = [self.process, "0" if leaving else str(DEAD_SECONDS)]
-        found = await self.pipeline(box.application).run(_BEAT, [box.key("alive")], words)
+        found = await self.pipeline(box.application).run(_BEAT, [box.key("alive"), box.key("turn")], words)
         return [str(one) for one in found]
