@@ -25,9 +25,11 @@ SECONDS: Final = 600.0
 DEVICES: Final = 40
 FRAMES: Final = 10  # of a call
 ROUND_S: Final = 30.0
-SHORT_LIVES: Final = {"poll_seconds": 5.0, "history_seconds": 10.0, "quiet_seconds": 1.0}
-QUIET_S: Final = 15.0  # longer than these
-SLACK: Final = 8  # of each: a beat, a read or a poll that is just between two
+SHORT_LIVES: Final = {"poll_seconds": 5.0, "history_seconds": 10.0, "quiet_seconds": 1.0, "clock_skew_seconds": 5.0}
+UNTRACED: Final = {"record": False}  # what is kept for the trace grows up to a limit of its own
+QUIET_S: Final = 75.0  # longer than these, and than goodbyes may be said
+LAST_S: Final = 2.0  # of calls, which have what is over forgotten
+SLACK: Final = 100  # of each: the last calls, and what is just between two beats or polls
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,13 @@ async def look(group: growth.Group) -> Kept:
         for key in sorted(rows):
             counts[f"rows: {key.removeprefix(prefix + 'rows:')}"] = int(await redis.hlen(key))
     return Kept(group.memory_bytes() / 2**20, counts)
+
+
+async def _look_later(group: growth.Group, phones: Sequence[load.Phone], done: Done, quiet_s: float) -> Kept:
+    await asyncio.sleep(quiet_s)
+    await _work(phones, min(LAST_S, quiet_s), done)
+    await asyncio.sleep(min(1.0, quiet_s))
+    return await look(group)
 
 
 def grown(start: Kept, end: Kept) -> list[str]:
@@ -93,19 +102,18 @@ async def _work(phones: Sequence[load.Phone], seconds: float, done: Done) -> Non
 async def soak(seconds: float, quiet_s: float = QUIET_S) -> tuple[Kept, Kept, Done]:
     """What was kept at the start and at the end, and what was done. Tells the memory now and then; who waits longer than is
     reasonable ends it."""
-    options = json.dumps(SHORT_LIVES)
+    options = json.dumps(SHORT_LIVES | UNTRACED)
     async with growth.grouped(growth.PROCESSES, DEVICES, options) as group, growth.devices_of(group, DEVICES) as phones:
         done, until = Done(), time.monotonic() + seconds
         await _work(phones, seconds / 10, done)
-        await asyncio.sleep(quiet_s)
-        start = await look(group)
+        start = await _look_later(group, phones, done, quiet_s)
         while (rest := until - time.monotonic()) > 0:
             await _work(phones, min(ROUND_S, rest), done)
             memory = ", ".join(f"{host.memory_bytes() / 2**20:.1f}" for host in group.hosts)
             print(f"{done.calls} calls; memory [MiB]: {memory}; CPU {group.cpu_s():.1f} s", flush=True)
-        await asyncio.sleep(quiet_s)
+        end = await _look_later(group, phones, done, quiet_s)
         assert all(not poll.done() for phone in phones for poll in phone.polls), "a device stopped to wait"
-        return start, await look(group), done
+        return start, end, done
 
 
 def main(arguments: Sequence[str]) -> None:
