@@ -121,10 +121,8 @@ class Exchange:
         self._intake = Intake()
         self._draining = False
         self._shared = shared_store(options) if isinstance(options.store, StoreAddress) else None
-        own = SqliteStore(None if isinstance(options.store, StoreAddress) else options.store)
-        self._own: Store = own  # what this process alone remembers, where others share the rest
         folder = options.store.parent if isinstance(options.store, Path) else None
-        self._store: Store = self._shared or own
+        self._store: Store = self._shared or SqliteStore(None if isinstance(options.store, StoreAddress) else options.store)
         self.record = EventRecord(is_on=options.record, keeps_sound=options.trace_sound)
         self.broker = Broker(options, self.record, self._shared)
         self.directory = Directory(options, self.broker, self._store, self._intake)
@@ -135,12 +133,12 @@ class Exchange:
         self.tracer = Tracer(self.record, self.directory, self._transports)
         self._postbox = Postbox(self.broker, self.directory, self._transports, self._store)
         self._parties = CallParties(self._store)
-        self._usage = UsageRecords(self._own)
         self._recordings = Recordings(folder)
         self.sms = SmsInbox(self._store)
         self._faults = FaultsRoutes(Faults())
         others = self._others = OfOtherProcesses.of(self._shared, self.directory) if self._shared is not None else None
         self._requests = others.requests if others is not None else None
+        self._usage = UsageRecords(self._store, self._shared.process if self._shared is not None else "")
         owners = others.rooms if others is not None else None
         self._all_recordings = SharedRecordings(self._recordings, self._requests, self._shared)
         self.rooms = Rooms(media, owners=owners, mixer=mixer_of(options.conference, media)) if media is not None else None
@@ -247,7 +245,6 @@ class Exchange:
             await self._runner.cleanup()
             await self._close_gateway()
             await self._store.close()
-            await self._own.close()
             self._runner = None
             raise
         self._ready.set()
@@ -270,8 +267,6 @@ class Exchange:
         """Know what was known when the exchange ended last. Raises StoreError."""
         now = time.time()
         await self._store.open()
-        if self._shared is not None:
-            await self._own.open()
         await self.directory.recall(now)
         await self._accounts.recall()
         await self._transports.recall()
@@ -328,7 +323,6 @@ class Exchange:
         self.record.wake_followers()
         await runner.cleanup()
         await self._store.close()
-        await self._own.close()
         self._recordings.close()
 
     async def _close_gateway(self) -> None:

@@ -39,6 +39,7 @@ MESSAGES: Final = Table("messages", (*_OF_USER, "token"), ("transport_id", "fram
 MAILBOXES: Final = Table("mailboxes", _OF_USER, ("delivered_up_to",))
 SESSIONS: Final = Table("sessions", ("application", "call_id"), ("channels", "until"))
 USAGE: Final = Table("usage", _OF_USER, ("day", "calls", "seconds", "cost"))
+USAGE_SHARES: Final = Table("usage_shares", (*_OF_USER, "process"), ("day", "calls", "seconds", "cost"))  # where several count
 TEXT_MESSAGES: Final = Table("text_messages", ("application", "id"), ("batch", "sender", "number", "text", "at"))
 ASSIGNED_NUMBERS: Final = Table("assigned_numbers", ("application", "number", "capability"), ())
 VERIFICATIONS: Final = Table("verifications", ("application", "id"), ("members", "at"))
@@ -74,5 +75,6 @@ SHARED: Final = (
     ROOM_OWNERS,
     CALLBACK_URLS,
     PHONES,
+    USAGE_SHARES,
     PROCESSES,
 )  # the last ones are of processes that run
