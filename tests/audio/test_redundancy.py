@@ -188,3 +188,17 @@ def test_whatever_is_reported_the_rung_is_one_that_the_peer_takes(
         assert 1 <= setting.frames <= 2
         assert 0 <= setting.copies <= (MAX_COPIES if red else 0)
         assert setting.fec_percent == 0 or (fec and 5 <= setting.fec_percent <= 25 and not setting.copies)
+
+
+def test_where_others_fill_the_queue_packets_are_protected_and_short_at_once() -> None:
+    redundancy = RedundancyController(fec=True, red=True, max_frames=3)
+    redundancy.limit(15_000, 15_000, 0.0)
+    assert redundancy.setting.frames == 3
+    redundancy.expect(lossy=True, in_bursts=False)
+    redundancy.limit(55_000, 55_000, 0.1)
+    assert (redundancy.setting.frames, redundancy.setting.fec_percent) == (1, 25)
+    redundancy.expect(lossy=True, in_bursts=True)
+    redundancy.limit(55_000, 55_000, 0.2)
+    assert (redundancy.setting.frames, redundancy.setting.fec_percent) == (2, 25)
+    redundancy.expect(lossy=False, in_bursts=False)
+    assert redundancy.setting.fec_percent == 0

@@ -141,6 +141,13 @@ def test_a_line_that_narrows_is_followed_and_used_again_once_it_widens() -> None
     assert rate(call, 45, 50) > 65
 
 
+def test_a_link_that_is_much_slower_all_at_once_leaves_no_queue_of_ours_taken_for_that_of_others() -> None:
+    """Its packets take longer by as much as a short queue would: once that one is gone, it's the path."""
+    call, longest = narrow_call(LADDER, Condition("200, then 24", kbps=((0, 200), (10, 24))))
+    assert longest <= 2.0
+    assert 0.8 * 24 < rate(call, 18, 30) < 24
+
+
 def test_packets_that_overtake_each_other_are_not_taken_for_lost_ones() -> None:
     call, _ = narrow_call(LADDER, named("5 % reordered by 45 ms"))
     clean, _ = narrow_call(LADDER, named("clean"))
@@ -166,6 +173,13 @@ def test_beside_tcp_nothing_is_sent_again_into_the_full_queue() -> None:
     """The peer asks for what fell out of it, as long as it doesn't know how long an answer takes."""
     call, _ = narrow_call(LADDER, named("64 kbit/s beside TCP"))
     assert max(rate(call, second, second + 2) for second in range(28)) < 60
+
+
+def test_beside_tcp_speech_keeps_its_bits_after_a_few_seconds() -> None:
+    """On 40 kbit/s, in packets of 20 ms; whoever gives way to the flow is left with the same queue and little sound."""
+    call, _ = narrow_call(LADDER, named("40 kbit/s beside TCP"))
+    assert min(rate(call, second, second + 2) for second in range(6, 28)) > 40
+    assert all("x" not in setting for setting in call.settings if float(setting.split(":")[0]) > 7)
 
 
 @pytest.mark.parametrize("ppm", [-500.0, 500.0])

@@ -239,6 +239,7 @@ class Outbound:
         """Ask for what is wanted now, and make do with what there is."""
         demand = Demand(priority=Priority.SOUND, least=0.0, most=self._redundancy.wanted)
         self._path.demand(self.ssrc, demand)
+        self._redundancy.expect(lossy=self._path.is_shared, in_bursts=self._path.loses_in_bursts)
         self._redundancy.limit(self._path.share(self.ssrc), self._path.steady_share(self.ssrc), self._clock())
 
     def _climb(self) -> None:

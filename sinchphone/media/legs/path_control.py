@@ -158,6 +158,16 @@ class PathControl:
         """Whether what got lost after that moment fell out of a queue of ours."""
         return self._controller.congested_since(since - _UNTIL_SEEN)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether others keep the queue full: packets will get lost."""
+        return self._controller.is_beside_others(self._clock())
+
+    @property
+    def loses_in_bursts(self) -> bool:
+        """Whether their packets make us lose some in a row."""
+        return self._controller.loses_in_bursts(self._clock())
+
     def agree(self, extension: int | None) -> None:
         """From now on number packets under this header extension, and tell of the peer's; ``None``: it doesn't know that."""
         self._extension = extension

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.protocol.congestion.meters import PathSample
+from sinchphone.protocol.congestion.others import OthersWatch
 
 FLOOR: Final = 18_000.0  # [bit/s] speech needs as much, headers included: less is no call
 DRAINING_FLOOR: Final = 15_000.0  # [bit/s] while a queue is: in packets of 60 ms
@@ -38,14 +39,15 @@ _MOST_DRAIN: Final = 0.5  # of the capacity
 _CUT: Final = 0.5  # of the rate, each second that a queue doesn't get shorter
 _PATIENCE: Final = 2.0  # [s] of sending less, then a queue that stays isn't ours
 _GONE: Final = 0.15  # of what should have drained by then
-_OTHERS_SECONDS: Final = 10.0  # after that loss is taken for that of a queue, though no delay shows it
-_FILLED: Final = 0.6  # of the last moments with a queue, though less is sent: others fill it, and then
-_FILLED_SECONDS: Final = 4.0
-_BESIDE: Final = 55_000.0  # [bit/s] are asked for: less only leaves them more, and not a shorter queue;
-_BESIDE_SHARE: Final = 0.9  # or so much of the link, where something told how fast that is
-_BESIDE_LEAST: Final = 30_000.0  # [bit/s] or so many, where more than
-_HOPELESS: Final = 0.4  # gets lost of it,
-_HOPEFUL: Final = 0.25  # until it's less than that
+_STAYS: Final = 1.2  # of the time in which a queue of ours would be gone, at what the link carried of late,
+_STAYS_SECONDS: Final = 0.1  # and a moment more, and it isn't
+_OFTEN: Final = 0.6  # [s] between two looks at the path: reports tell of what was
+_STILL: Final = 0.5
+_AGAIN_SECONDS: Final = 3.0  # after the last one a queue that comes back
+_AGAIN_SHARE: Final = 0.85  # while no more than so much of what was carried is sent
+_AGAIN_CREDIT: Final = 0.35  # [s] is so much on the way to being believed: it's hardly ours
+_ALONE_SECONDS: Final = 10.0  # after the last queue a new one is found at what the link carries
+_RETURN: Final = 0.6  # of what came through at best, to drain what others may have left
 _LOSS_CUT: Final = 0.5  # of the loss, as GCC does
 
 _RISE: Final = 0.25  # each second, up to the capacity
@@ -76,7 +78,9 @@ class _Episode:
     begun_at: float
     queue: float
     capacity: float
-    drained: float = 0.0  # [s] of queue that should be gone by now
+    drained: float = 0.0  # [s] of queue that should be gone by now,
+    expected: float = 0.0  # [s] or would be, were all of the link ours
+    longest: float = 0.0  # [s]
     cut: float = 1.0  # where it's slow to go: others fill it too
 
 
@@ -93,16 +97,12 @@ class CongestionController:
         self._full_at: float | None = None  # since when the path is full without a delay
         self._episode: _Episode | None = None
         self._congested_at = self._drained_at = -math.inf
-        self._others_until = -math.inf  # a queue that isn't ours stands there
+        self._others = OthersWatch()
         self._probe_at = 0.0
         self._probe_until: float | None = None
         self._probes = 0  # in a row that were carried
         self._wait = _WAIT
         self._judged_at: float | None = None
-        self._filled = 0.0  # share of the last moments with a queue
-        self._lost = 0.0  # share that got lost in them
-        self._hopeless = False
-        self._fastest = 0.0  # that the link ever looked
         self._floor = FLOOR
 
     @property
@@ -121,20 +121,25 @@ class CongestionController:
 
     def is_beside_others(self, moment: float) -> bool:
         """Whether a queue of others stands there, or did some seconds before."""
-        return moment < self._others_until
+        return self._others.are_there(moment)
+
+    def loses_in_bursts(self, moment: float) -> bool:
+        """Whether others make us lose some packets in a row."""
+        return self._others.lose_in_bursts(moment)
 
     def judge(self, sample: PathSample, now: float) -> bool:
         """Take a look at the path; whether its queue turned out not to be ours (the delay of now is its least from now on)."""
         since = 0.0 if self._judged_at is None else min(1.0, now - self._judged_at)
         self._judged_at = now
         self.link = sample.link
-        is_congested = self._is_congested(sample) or (self._episode is not None and sample.queue > _EMPTY)
-        self._note_others(sample, now, since, is_congested=is_congested)
+        fills = self._is_congested(sample)
+        is_congested = fills or (self._episode is not None and sample.queue > _EMPTY)
+        self._note_others(sample, now, since, is_congested=fills)
         if is_congested:
             return self._drain(sample, now, since)
         if self._episode is not None:
             self._recover(now)
-        if now < self._others_until and sample.loss > _LOSS:
+        if self._others.are_there(now) and sample.loss > _LOSS:
             self._note_congested(now)
             self._budget *= 1 - _LOSS_CUT * sample.loss * since
             return False
@@ -148,18 +153,14 @@ class CongestionController:
 
     def _note_others(self, sample: PathSample, now: float, since: float, *, is_congested: bool) -> None:
         """A queue that comes back at once, or never goes, isn't ours: giving way to who fills it leaves us with nothing."""
-        self._fastest = max(self._fastest, sample.link or 0.0)
-        self._filled += min(1.0, since / _FILLED_SECONDS) * (is_congested - self._filled)
-        self._lost += min(1.0, since / _FILLED_SECONDS) * (sample.loss - self._lost)
-        if self._filled > _FILLED:
-            self._others_until = now + _OTHERS_SECONDS
-        self._hopeless = now < self._others_until and self._lost > (_HOPEFUL if self._hopeless else _HOPELESS)
-        beside = min(_BESIDE, _BESIDE_SHARE * (self._fastest or math.inf))
-        self._floor = max(FLOOR, min(_BESIDE_LEAST, beside) if self._hopeless else beside) if now < self._others_until else FLOOR
+        if self._others.look(sample, now, since, is_congested=is_congested):
+            self._capacity = self._others.best
+            self._proven, self._budget = _SHARE * self._capacity, _RETURN * self._capacity
+        self._floor = max(FLOOR, self._others.least) if self._others.are_there(now) else FLOOR
 
     def _note_congested(self, now: float) -> None:
         """Of what is lost from now on, our queue is the cause; unless we send as little as there is use in."""
-        if now >= self._others_until or self._budget > self._floor:
+        if not self._others.are_there(now) or self._budget > self._floor:
             self._congested_at = now
 
     def _drain(self, sample: PathSample, now: float, since: float) -> bool:
@@ -167,27 +168,46 @@ class CongestionController:
         capacity, episode = self._measured(sample, now), self._episode
         if episode is None:
             self._note_failed_probe()
-            episode = self._episode = _Episode(now, sample.queue, capacity)
+            episode = self._episode = _Episode(now, sample.queue, capacity, expected=self._credit(sample, now))
         else:
             episode.drained += since * max(0.0, 1 - sample.sent / max(episode.capacity, 1.0))
+            episode.expected += since * max(0.0, 1 - sample.sent / max(self._others.best, 1.0))
             if sample.growth > -_GROWTH or capacity > episode.capacity:  # a queue that drains well may be empty for moments
                 episode.capacity = capacity
         if sample.queue > _QUEUE and sample.growth > -2 * _GROWTH:
             episode.cut *= 1 - _CUT * since
         self._note_congested(now)
         self._capacity = max(FLOOR, episode.capacity)
+        if since < _OFTEN and self._is_overdue(sample, episode):
+            if sample.queue > max(_QUEUE, _STILL * episode.longest) and sample.growth > -_GROWTH:
+                self._others.found(now)
+                return self._give_way(sample, now)
+            if sample.queue < _QUEUE and abs(sample.growth) < _GROWTH and not self._others.are_there(now):
+                self._recover(now)  # packets take longer: it's a slower link
+                return True
         long = sample.queue > episode.queue - _GONE * min(episode.drained, episode.queue)
-        goes = sample.growth <= -_GROWTH and now >= self._others_until  # it grew before we sent less: ours, however long it still is
+        goes = sample.growth <= -_GROWTH and not self._others.are_there(now)  # it grew before we sent less: ours, however long it still is
         if now - episode.begun_at > _PATIENCE and long and not goes:
             return self._give_way(sample, now)
         depth = max(sample.queue, sample.delay)
         self._budget = episode.cut * self._capacity * (_SHARE - min(_MOST_DRAIN, depth / _DRAIN * _MOST_DRAIN))
         return False
 
+    def _credit(self, sample: PathSample, now: float) -> float:
+        """A queue that comes back though less is sent than was carried a moment ago is soon believed to be others'."""
+        again = now - self._drained_at < _AGAIN_SECONDS and sample.sent < _AGAIN_SHARE * self._proven
+        return _AGAIN_CREDIT if again else 0.0
+
+    @staticmethod
+    def _is_overdue(sample: PathSample, episode: _Episode) -> bool:
+        """Whether a queue of ours would be gone by now, at what the link carried of late."""
+        episode.longest = max(episode.longest, sample.queue)
+        return episode.expected > _STAYS * episode.longest + _STAYS_SECONDS
+
     def _measured(self, sample: PathSample, now: float) -> float:
         """What the path carries: what arrives; but at first it may be a loud moment, that the whole link was just too slow for."""
         arrives = sample.delivered if sample.delivered is not None else sample.sent
-        alone = sample.link is not None and arrives >= _BUSY * sample.link and now - self._drained_at > _OTHERS_SECONDS
+        alone = sample.link is not None and arrives >= _BUSY * sample.link and now - self._drained_at > _ALONE_SECONDS
         return max(arrives, sample.link) if alone and sample.link is not None else arrives
 
     def _give_way(self, sample: PathSample, now: float) -> bool:
@@ -195,8 +215,8 @@ class CongestionController:
         assert self._capacity is not None, "set by the caller"
         self._budget = self._capacity
         if sample.loss > _LOSS:
-            self._others_until = now + _OTHERS_SECONDS
-        else:
+            self._others.found(now)
+        if not self._others.are_there(now):
             self._capacity = None
         self._episode = None
         return True
@@ -251,7 +271,7 @@ class CongestionController:
         """So far is a rise believed: in steps, and not beyond the link."""
         carried = max(each.sent for _, each in self._carried)
         if sample.link is None:
-            if self.has_pictures and carried > _LEAST_PICTURES and self._fastest in (0.0, math.inf):  # it never looked slow
+            if self.has_pictures and carried > _LEAST_PICTURES and self._others.fastest in (0.0, math.inf):  # it never looked slow
                 return max(self._budget if sample.sent > _USED_BY_PICTURES * self._budget else 0.0, _BEYOND * carried)
             if sample.sent > _USED * self._budget:
                 return max(self._budget, _BEYOND_UNKNOWN * carried)

@@ -1,0 +1,96 @@
+"""Whether others keep the path's queue full, and what is sent beside them.
+
+A queue of others comes back at once, or doesn't go though less is sent. Who gives way to it leaves them all and is left with the same
+queue: so as much is sent as speech needs, and what gets lost is mended. It's looked for again where nothing tells of them any more::
+
+    PathSample -> a queue, again and again; or one that stays (``found``)  -> least: what is sent at any rate
+                  it overflows, and what comes through of ours varies      -> they are still there
+                  it overflows, and that doesn't vary for long             -> it may be ours by now: drain it, and see
+"""
+
+import math
+from collections import deque
+from typing import Final
+
+from sinchphone.protocol.congestion.meters import PathSample
+
+_SECONDS: Final = 20.0  # after what told of them last loss is taken for that of a queue, though no delay shows it
+_FILLED: Final = 0.6  # of the last moments with a queue, though less is sent: others fill it, and then
+_LATELY_SECONDS: Final = 4.0
+_OVERFLOWS: Final = 0.05  # of what is sent gets lost,
+_VARIES: Final = 0.85  # and so much of the best comes through: others have the rest
+_BEST_SECONDS: Final = 6.0  # in which the best of what came through is what the link can carry
+
+_WANTED: Final = 55_000.0  # [bit/s] are asked for: less only leaves them more, and not a shorter queue;
+_LINKS_SHARE: Final = 1.4  # or so much of the link, where something told how fast that is: a part will be lost, as theirs is;
+_LEAST: Final = 30_000.0  # [bit/s] or so many, where more than
+_HOPELESS: Final = 0.4  # gets lost of it,
+_HOPEFUL: Final = 0.25  # until it's less than that
+
+_LARGE_SECONDS: Final = 6.0  # after which it's known what their packets do to ours: a queue that is full while one of them passes
+_LARGE_LOSS: Final = 0.17  # drops some in a row, of which each of 20 ms is too short for a copy in the next one,
+_OWN_LOSS: Final = 0.22  # unless so many are lost: then it's ours that fill the queue, by turns
+
+
+class OthersWatch:
+    """Of one path. All times in seconds of one clock, all rates in bit/s with headers."""
+
+    def __init__(self) -> None:
+        self._until = -math.inf  # they are believed in
+        self._since = math.inf
+        self._filled = 0.0  # share of the last moments with a queue
+        self._lost = 0.0  # share that got lost in them
+        self._best: deque[tuple[float, float]] = deque()  # when, and what came through, of late
+        self._fastest = 0.0  # that the link ever looked
+        self._hopeless = False
+        self._in_bursts = False
+
+    @property
+    def best(self) -> float:
+        """The most that came through lately; 0 where nothing is known."""
+        return max((delivered for _, delivered in self._best), default=0.0)
+
+    @property
+    def fastest(self) -> float:
+        """The fastest that the link ever looked; 0 where it never told."""
+        return self._fastest
+
+    def are_there(self, moment: float) -> bool:
+        """Whether they fill the queue, or did some seconds before."""
+        return moment < self._until
+
+    def lose_in_bursts(self, moment: float) -> bool:
+        """Whether they make us lose some packets in a row, which longer ones outlast."""
+        return self.are_there(moment) and self._in_bursts
+
+    def found(self, now: float) -> None:
+        """A queue stays that isn't ours."""
+        self._until = now + _SECONDS
+
+    def look(self, sample: PathSample, now: float, since: float, *, is_congested: bool) -> bool:
+        """A look at the path, ``since`` seconds after the one before; whether they were there until now and may have gone."""
+        self._fastest = max(self._fastest, sample.link or 0.0)
+        lately = min(1.0, since / _LATELY_SECONDS)
+        self._filled += lately * (is_congested - self._filled)
+        self._lost += lately * (sample.loss - self._lost)
+        while self._best and self._best[0][0] <= now - _BEST_SECONDS:
+            self._best.popleft()
+        if sample.delivered is not None:
+            self._best.append((now, sample.delivered))
+        before = self.are_there(now - since)
+        if self._filled > _FILLED or (before and self._varies(sample)):
+            self.found(now)
+        there = self.are_there(now)
+        self._since = min(self._since, now) if there else math.inf
+        self._hopeless = there and self._lost > (_HOPEFUL if self._hopeless else _HOPELESS)
+        self._in_bursts = now - self._since > _LARGE_SECONDS and self._lost < (_OWN_LOSS if self._in_bursts else _LARGE_LOSS)
+        return before and not there and self._lost > _OVERFLOWS
+
+    def _varies(self, sample: PathSample) -> bool:
+        return sample.loss > _OVERFLOWS and sample.delivered is not None and sample.delivered < _VARIES * self.best
+
+    @property
+    def least(self) -> float:
+        """What is sent beside them at any rate."""
+        wanted = min(_WANTED, _LINKS_SHARE * (self._fastest or math.inf))
+        return min(_LEAST, wanted) if self._hopeless else wanted
