@@ -11,7 +11,7 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import JsonFlags, with_flags
 from sinchphone.cli.terminal.output.listings import ContactListed
 from sinchphone.cli.terminal.run_at_once import run_at_once
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.quick_dataclass import quick_dataclass
 
 
@@ -94,7 +94,7 @@ def remove(
 
 
 def _session(flags: JsonFlags) -> Session:
-    return open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    return session_of(flags)
 
 
 def _add(session: Session, contact: AddressBookEntry, *, force: bool) -> ExitCode:

@@ -15,7 +15,7 @@ from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.run import run
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.protocol.group_name import GROUP_RULE, is_group_name
 from sinchphone.tasks import start_task
 
@@ -40,7 +40,7 @@ def group(
         raise typer.BadParameter("--record, --say, --mute, --dtmf, --control, --hangup-after-play and standard input are for a single call")
     if not is_group_name(name):
         raise typer.BadParameter(f"a group's name has {GROUP_RULE}", param_hint="NAME")
-    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    session = session_of(flags)
     return run(session, lambda session: _be_in(session, name, flags))
 
 

@@ -31,7 +31,7 @@ from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.output.rendering import place
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.service import READY, STOPPING, notify
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.errors import NotFoundError
 from sinchphone.protocol.call.states import Cause, EndedBy, State
 from sinchphone.tasks import start_task
@@ -71,7 +71,7 @@ def listen(context: typer.Context, flags: ListenFlags) -> ExitCode:
     """Wait for calls and messages. At a terminal: a or Enter answers, x declines, i silences. Messages are printed and acknowledged."""
     if flags.once and flags.count is not None:
         raise typer.BadParameter("--once and --count exclude each other")
-    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    session = session_of(flags)
     stream, keys = open_stream(flags.control), None if flags.reads_standard_input else session.stdin
     duty = Duty.of(flags)
     return run(session, lambda session: take_calls(session, duty, flags, keys, lambda phone: _begin(phone, flags), stream))

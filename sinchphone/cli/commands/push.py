@@ -15,7 +15,7 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import PushFlags
 from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.run import run
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, open_session, session_of
 from sinchphone.errors import ForbiddenError, NotFoundError, RemoteProtocolError
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ def push(
         return run(session, _print_key)
     if flags.subscribe is not None:
         subscription = _subscription_from(_read(flags.subscribe))
-        session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+        session = session_of(flags)
         return run(session, lambda session: _subscribe(session, subscription))
     if payload == "-" and flags.reads_standard_input:
         raise typer.BadParameter("standard input has the push already", param_hint="[FILE]")
     if payload == "-" and flags.auto_answer is None and flags.control is None:
         raise typer.BadParameter("standard input has the push, so no keys: --auto-answer, or name the file", param_hint="--auto-answer")
     content = _read(payload)
-    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    session = session_of(flags)
     keys = None if payload == "-" or flags.reads_standard_input else session.stdin
     duty, stream = Duty(1, (), (), patience=ARRIVE_S), open_stream(flags.control)
     return run(session, lambda session: take_calls(session, duty, flags, keys, lambda phone: _relay(phone, content), stream))

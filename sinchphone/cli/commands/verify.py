@@ -14,7 +14,7 @@ from sinchphone.cli.terminal.flags.commands import HostFlags
 from sinchphone.cli.terminal.flags.common import option_of_words, with_flags
 from sinchphone.cli.terminal.output.events.exchange import VerificationTold
 from sinchphone.cli.terminal.run import run
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.credentials import read_beside
 from sinchphone.protocol.phone_numbers import read_number
 from sinchphone.protocol.verification import MAX_CODE_CHARACTERS, VerificationMethod, VerificationStatus
@@ -45,7 +45,7 @@ def verify(
     comes from the number that is the code. Where nobody has it, the text messages say what would have been heard.
     """
     verified = read_number(number)
-    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    session = session_of(flags)
     return run(session, lambda session: _verify(session, verified, method))
 
 

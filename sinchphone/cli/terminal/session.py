@@ -35,6 +35,7 @@ from sinchphone.options import Color, LogFormat, Options
 if TYPE_CHECKING:
     import asyncio
 
+    from sinchphone.cli.terminal.flags.common import CommonFlags
     from sinchphone.cli.terminal.jobs import TerminalUser
     from sinchphone.cli.terminal.output.events.events import Event
 
@@ -234,6 +235,11 @@ def open_session(
         stdin=sys.stdin,
         debug=debug,
     )
+
+
+def session_of(flags: "CommonFlags") -> Session:
+    """A session as the flags of a command say. Raises ConfigError."""
+    return open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

@@ -9,7 +9,8 @@ The rules are those of every route there, and of the page that is served there; 
 
 import hmac
 import time
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -21,6 +22,7 @@ from sinchphone.exchange.directory.received import receive
 from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.options import MANAGEMENT_PATH
 from sinchphone.exchange.refusals import forbidden, unauthorized
+from sinchphone.signaling.fields import write_json
 
 _BEARER: Final = "bearer"
 
@@ -64,3 +66,9 @@ class ManagementAccess:
             if hmac.compare_digest(known, token.encode(errors="replace")):
                 return application
         raise unauthorized("Authorization: that is not this exchange's token")
+
+
+def json_answer(members: Mapping[str, Any], status: int = 200, *, private: bool = False) -> web.Response:
+    """An answer to a management request. ``private``: no browser keeps it."""
+    headers = {"Cache-Control": "no-store"} if private else None
+    return web.Response(status=status, body=write_json(members), content_type="application/json", headers=headers)

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 from aiohttp import web
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.exchange.management.access import ManagementAccess
+from sinchphone.exchange.management.access import ManagementAccess, json_answer
 from sinchphone.exchange.management.faults import MAX_DELAY_SECONDS, MAX_TIMES, FaultRule, Faults
 from sinchphone.exchange.management_paths import FAULTS_PATH
 from sinchphone.exchange.refusals import RefusedError, not_found
@@ -40,21 +40,21 @@ class FaultsRoutes:
 
         async def listed(request: web.Request) -> web.Response:
             await access.receive(request)
-            return _json({"faults": [_members(one) for one in self._faults.rules()]})
+            return json_answer({"faults": [_members(one) for one in self._faults.rules()]})
 
         async def add(request: web.Request) -> web.Response:
             _, body = await access.receive(request)
-            return _json(_members(self._faults.add(read_fault(body))), status=201)
+            return json_answer(_members(self._faults.add(read_fault(body))), status=201)
 
         async def clear(request: web.Request) -> web.Response:
             await access.receive(request)
-            return _json({"removed": self._faults.clear()})
+            return json_answer({"removed": self._faults.clear()})
 
         async def remove(request: web.Request) -> web.Response:
             await access.receive(request)
             if not self._faults.remove(request.match_info["fault"]):
                 raise not_found("there is no such fault, or it's used up")
-            return _json({"removed": 1})
+            return json_answer({"removed": 1})
 
         router.add_get(FAULTS_PATH, listed)
         router.add_post(FAULTS_PATH, add)
@@ -128,7 +128,3 @@ def _members(rule: FaultRule) -> dict[str, Any]:
         "body": rule.body,
         "times": rule.times,
     }
-
-
-def _json(members: dict[str, Any], status: int = 200) -> web.Response:
-    return web.Response(status=status, body=write_json(members), content_type="application/json")

@@ -12,17 +12,16 @@ The page itself has no secret in it: whoever opens it without the token sees not
 
 import asyncio
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
 from sinchphone.exchange.access.admission import is_loopback
 from sinchphone.exchange.conference.rooms import Rooms
-from sinchphone.exchange.management.access import ManagementAccess
+from sinchphone.exchange.management.access import ManagementAccess, json_answer
 from sinchphone.exchange.options import MANAGEMENT_PATH
 from sinchphone.exchange.recordings.shared_recordings import SharedRecordings
 from sinchphone.exchange.refusals import forbidden, not_found
-from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.wire import write_time
 
 PAGE_PATH: Final = f"{MANAGEMENT_PATH}/"
@@ -98,12 +97,14 @@ class InspectorRoutes:
             }
             for room, who in found.items()
         ]
-        return _json({"rooms": rooms})
+        return json_answer({"rooms": rooms}, private=True)
 
     async def _list_recordings(self, request: web.Request) -> web.Response:
         application, _ = await self._access.receive(request)
         files = await self._recordings.listed(application.key)
-        return _json({"recordings": [{"key": file.name, "size": file.bytes, "at": write_time(file.made_at)} for file in files]})
+        return json_answer(
+            {"recordings": [{"key": file.name, "size": file.bytes, "at": write_time(file.made_at)} for file in files]}, private=True
+        )
 
     async def _give_recording(self, request: web.Request) -> web.StreamResponse:
         application, _ = await self._access.receive(request)
@@ -112,8 +113,4 @@ class InspectorRoutes:
     async def _delete_recording(self, request: web.Request) -> web.Response:
         application, _ = await self._access.receive(request)
         await self._recordings.delete(application.key, request.match_info["key"])
-        return _json({})
-
-
-def _json(members: dict[str, Any]) -> web.Response:
-    return web.Response(body=write_json(members), content_type="application/json", headers={"Cache-Control": "no-store"})
+        return json_answer({}, private=True)

@@ -19,14 +19,14 @@ from sinchphone.exchange.destinations.backend_calls import BackendCalls, Simulat
 from sinchphone.exchange.destinations.gateway import GatewayOnDemand
 from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.devices import Application
-from sinchphone.exchange.management.access import ManagementAccess
+from sinchphone.exchange.management.access import ManagementAccess, json_answer
 from sinchphone.exchange.management_paths import CALLS_PATH, MAX_SOUND_BYTES
 from sinchphone.exchange.processes.requests import ProcessRequests
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.protocol.phone_numbers import PRIVATE, read_number
 from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS
 from sinchphone.signaling.dialect import IdentityKind, Recipient
-from sinchphone.signaling.fields import Record, write_json
+from sinchphone.signaling.fields import Record
 
 _SIMULATED: Final = "simulated call"  # what other processes ask
 _BODY_BYTES: Final = 2 * MAX_SOUND_BYTES
@@ -63,14 +63,14 @@ class SimulatedCallsRoutes:
             application, _ = await self._access.receive(request)
             call = request.match_info["call"]
             try:
-                return _json(await self._serves[name](application.key, call))
+                return json_answer(await self._serves[name](application.key, call))
             except RefusedError as error:
                 if error.status != 404 or self._others is None:
                     raise
                 answer = await self._others.ask_all(application.key, _SIMULATED, {"name": name, "call": call})
                 if answer is None:
                     raise
-                return _json(answer)
+                return json_answer(answer)
 
         return answer
 
@@ -83,7 +83,7 @@ class SimulatedCallsRoutes:
     async def _call(self, request: web.Request) -> web.Response:
         application, body = await self._access.receive(request, body_bytes=_BODY_BYTES)
         wish = self._read(application, body)
-        return _json(_members(await (await self._calls()).simulate(application.key, wish)), status=201)
+        return json_answer(_members(await (await self._calls()).simulate(application.key, wish)), status=201)
 
     async def _tell(self, application: str, call: str) -> Mapping[str, Any]:
         return _members((await self._calls()).simulated(application, call))
@@ -143,7 +143,3 @@ def _members(status: SimulatedCallStatus) -> dict[str, Any]:
         "digits": status.digits,
         "heardSeconds": status.heard_s,
     }
-
-
-def _json(members: Mapping[str, Any], status: int = 200) -> web.Response:
-    return web.Response(status=status, body=write_json(members), content_type="application/json")

@@ -4,10 +4,9 @@ from typing import Any
 
 from aiohttp import web
 
-from sinchphone.exchange.management.access import ManagementAccess
+from sinchphone.exchange.management.access import ManagementAccess, json_answer
 from sinchphone.exchange.management_paths import SMS_PATH
 from sinchphone.exchange.sms.inbox import SmsInbox, TextMessage
-from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.wire import write_time
 
 
@@ -26,13 +25,13 @@ class SmsInboxRoutes:
     async def _list(self, request: web.Request) -> web.Response:
         application, _ = await self._access.receive(request)
         number = request.query.get("number") or None
-        return _json({"messages": [text_members(one) for one in self._inbox.messages(application.key, number)]})
+        return json_answer({"messages": [text_members(one) for one in self._inbox.messages(application.key, number)]})
 
     async def _clear(self, request: web.Request) -> web.Response:
         application, _ = await self._access.receive(request)
         cleared = self._inbox.clear(application.key)
         await self._inbox.settle()
-        return _json({"cleared": cleared})
+        return json_answer({"cleared": cleared})
 
 
 def text_members(message: TextMessage) -> dict[str, Any]:
@@ -45,7 +44,3 @@ def text_members(message: TextMessage) -> dict[str, Any]:
         "text": message.text,
         "at": write_time(message.at),
     }
-
-
-def _json(members: dict[str, Any]) -> web.Response:
-    return web.Response(body=write_json(members), content_type="application/json")

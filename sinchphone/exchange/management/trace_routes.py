@@ -18,14 +18,13 @@ from typing import Any, Final
 from aiohttp import web
 
 from sinchphone.exchange.directory.devices import Application
-from sinchphone.exchange.management.access import ManagementAccess
+from sinchphone.exchange.management.access import ManagementAccess, json_answer
 from sinchphone.exchange.management_paths import TRACE_PATH, TRACED_CALLS_PATH
 from sinchphone.exchange.refusals import not_found, too_many
 from sinchphone.exchange.tracing.summaries import CallSummary
 from sinchphone.exchange.tracing.tracer import Tracer
 from sinchphone.protocol.trace.event import TraceEvent
 from sinchphone.protocol.trace.pcapng import write_pcapng
-from sinchphone.signaling.fields import write_json
 
 MAX_BODIES_BYTES: Final = 4 * 1024 * 1024  # of all bodies in one answer: later ones are left out
 MAX_READERS: Final = 16  # of what comes, at the same time
@@ -52,11 +51,11 @@ class TraceRoutes:
 
     async def _calls(self, request: web.Request) -> web.Response:
         application, _ = await self._access.receive(request)
-        return _json({"calls": [call.to_json() for call in self._tracer.calls(application)]})
+        return json_answer({"calls": [call.to_json() for call in self._tracer.calls(application)]}, private=True)
 
     async def _call(self, request: web.Request) -> web.Response:
         application, call = await self._find(request)
-        return _json({"call": call.to_json(), "events": _bounded(self._tracer.events(application, call.id))})
+        return json_answer({"call": call.to_json(), "events": _bounded(self._tracer.events(application, call.id))}, private=True)
 
     async def _capture(self, request: web.Request) -> web.Response:
         application, call = await self._find(request)
@@ -67,7 +66,7 @@ class TraceRoutes:
 
     async def _others(self, request: web.Request) -> web.Response:
         application, _ = await self._access.receive(request)
-        return _json({"events": _bounded(self._tracer.others(application))})
+        return json_answer({"events": _bounded(self._tracer.others(application))}, private=True)
 
     async def _find(self, request: web.Request) -> tuple[Application, CallSummary]:
         application, _ = await self._access.receive(request)
@@ -114,7 +113,3 @@ def _bounded(events: Iterable[TraceEvent]) -> list[dict[str, Any]]:
             members["body"] = _LEFT_OUT
         found.append(members)
     return found
-
-
-def _json(members: dict[str, Any]) -> web.Response:
-    return web.Response(body=write_json(members), content_type="application/json", headers={"Cache-Control": "no-store"})

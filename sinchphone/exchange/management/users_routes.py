@@ -17,12 +17,12 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.directory.accounts import MAX_PASSWORD_CHARACTERS, Accounts
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
-from sinchphone.exchange.management.access import ManagementAccess
+from sinchphone.exchange.management.access import ManagementAccess, json_answer
 from sinchphone.exchange.management_paths import USERS_PATH
 from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.protocol.user_id import is_email
 from sinchphone.signaling.dialect import IdentityKind, Recipient
-from sinchphone.signaling.fields import Record, write_json
+from sinchphone.signaling.fields import Record
 
 
 class UsersRoutes:
@@ -41,19 +41,19 @@ class UsersRoutes:
 
     async def _list(self, request: web.Request) -> web.Response:
         application, _ = await self._access.receive(request)
-        return _json({"users": [self._members(application, user_id) for user_id in application.users]})
+        return json_answer({"users": [self._members(application, user_id) for user_id in application.users]})
 
     async def _create(self, request: web.Request) -> web.Response:
         application, body = await self._access.receive(request)
         asked = Record.parse(body)
         password = asked.optional_text("password", limit=MAX_PASSWORD_CHARACTERS) or secrets.token_urlsafe(24)  # tokens prove who it is
         account = await self._accounts.create(application, _identities(asked), password, {}, time.time(), vouched=True)
-        return _json(self._members(application, account.user_id), status=201)
+        return json_answer(self._members(application, account.user_id), status=201)
 
     async def _remove(self, request: web.Request) -> web.Response:
         application, _ = await self._access.receive(request)
         self._directory.forget_user(application, request.match_info["user"])
-        return _json({})
+        return json_answer({})
 
     def _members(self, application: Application, user_id: str) -> dict[str, Any]:
         account = self._accounts.account(application, user_id)
@@ -88,7 +88,3 @@ def _identities(asked: Record) -> tuple[Recipient, ...]:
     if not names:
         raise RemoteProtocolError("a user has a userId, an email or a number")
     return names
-
-
-def _json(members: dict[str, Any], status: int = 200) -> web.Response:
-    return web.Response(status=status, body=write_json(members), content_type="application/json")

@@ -9,14 +9,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, assert_never
 
 from sinchphone.audio.frame import FRAME_SECONDS, RATE, Frame, Samples
 from sinchphone.audio.levels.level import dbfs
 from sinchphone.exchange.destinations.backend_calls import SimulatedCallState, SimulatedCallStatus, SimulatedCallWish
 from sinchphone.exchange.destinations.parties import Recording, Sequence, Silence, Tone
 from sinchphone.gateway.call_facts import Failure
-from sinchphone.gateway.legs.leg import Answered, Gone, Ringing
+from sinchphone.gateway.legs.leg import Answered, BranchRings, DigitPressed, Early, Gone, Reoffered, Ringing, TransferAsked, Trickled
 from sinchphone.gateway.legs.reasons import NO_ANSWER
 from sinchphone.gateway.local_channel.legs import LocalCaller
 from sinchphone.media.port import PortDigitHeard
@@ -109,6 +109,10 @@ class SimulatedPhone:
                     self._answered.set()
                 case Gone(failure=failure):
                     self._failure = self._failure or failure
+                case Ringing() | BranchRings() | Early() | Trickled() | Reoffered() | DigitPressed() | TransferAsked():
+                    pass
+                case _:
+                    assert_never(event)
 
     async def _talk(self) -> None:
         """Wait for the answer, say what there is to say, and hang up in time."""

@@ -122,5 +122,6 @@ def failure_of_error(error: SinchphoneError) -> Failure:
             return UNAVAILABLE if status < 500 else BROKEN
         case NoPortError():
             return NO_LINE
-    status = next((status for kind, status in _OF_ERRORS if isinstance(error, kind)), 500)
-    return Failure(status, str(error), NETWORK_DOMAIN if isinstance(error, NetworkError) else "exchange")
+        case _:
+            status = next((status for kind, status in _OF_ERRORS if isinstance(error, kind)), 500)
+            return Failure(status, str(error), NETWORK_DOMAIN if isinstance(error, NetworkError) else "exchange")

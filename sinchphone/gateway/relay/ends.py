@@ -3,12 +3,27 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias, assert_never, cast
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay.description import takes_events, with_candidates
 from sinchphone.gateway.relay.relay import MediaTransport, Side
-from sinchphone.media.port import CandidateFound, Connected, PassingPort, PortEvent, PortFailed, PortLost, RtpPassingPort
+from sinchphone.media.port import (
+    CandidateFound,
+    Connected,
+    FirstPacket,
+    Moved,
+    PassingPort,
+    PortDigitHeard,
+    PortEvent,
+    PortFailed,
+    PortLost,
+    PortSilent,
+    PortWarning,
+    Redirected,
+    RestartWanted,
+    RtpPassingPort,
+)
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.protocol.sdp import SENDONLY, SENDRECV
 from sinchphone.tasks import start_task
@@ -167,6 +182,19 @@ class End:
                     self.connected = event
                 case PortFailed() | PortLost():
                     self.over = True
+                case (
+                    CandidateFound()
+                    | FirstPacket()
+                    | PortSilent()
+                    | PortDigitHeard()
+                    | RestartWanted()
+                    | Moved()
+                    | Redirected()
+                    | PortWarning()
+                ):
+                    pass
+                case _:
+                    assert_never(event)
             self._told(self, event)
 
     async def _type(self) -> None:

@@ -84,4 +84,5 @@ def _member(written: Any) -> RoomMember | None:
     match written:
         case {"name": str(name), "speaks": bool(speaks), "muted": bool(muted), "onhold": bool(on_hold), "you": bool(is_us)}:
             return RoomMember(name=name[:MAX_NAME], speaks=speaks, muted=muted, on_hold=on_hold, is_us=is_us)
-    return None
+        case _:
+            return None

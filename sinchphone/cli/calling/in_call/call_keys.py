@@ -109,6 +109,8 @@ class CallKeys:
                 await self._talk.hang_up(Order.DECLINED)
             case "i":
                 await self._call.sound.signal(None)
+            case _:
+                pass
 
     async def _obey_waiting(self, key: str) -> bool:
         """Whether the key is for somebody who rings meanwhile."""
@@ -134,6 +136,8 @@ class CallKeys:
                 self._dialler.press(digit)
             case _ if self._established:
                 await self._obey_established(key)
+            case _:
+                pass
 
     def _show_statistics(self) -> None:
         """Above the status line until the next time, or once where there is none."""
@@ -168,6 +172,8 @@ class CallKeys:
                 self._turn(microphone_db=-STEP_DB)
             case "d":
                 await self._change_device()
+            case _:
+                pass
 
     def _ways_of_devices(self) -> list[str]:
         from sinchphone.media.sound import HasDevices, HasVolume

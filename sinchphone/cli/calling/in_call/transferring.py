@@ -87,6 +87,8 @@ class TransferKeys:
                 self.typed = ""
             case one if one.isprintable():
                 self.typed = (typed + one)[:MAX_TYPED]
+            case _:
+                pass
 
     def join(self, other: "CallSession") -> None:
         """Let the peers of both calls talk with each other."""

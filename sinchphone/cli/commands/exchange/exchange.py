@@ -21,7 +21,7 @@ from sinchphone.cli.terminal.output.events.events import Warned
 from sinchphone.cli.terminal.output.listings import ExchangeStarted
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.service import READY, STOPPING, notify
-from sinchphone.cli.terminal.session import Session, open_session, set_up_logging
+from sinchphone.cli.terminal.session import Session, session_of, set_up_logging
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def exchange(context: typer.Context, flags: ExchangeFlags) -> ExitCode:
     """
     if context.invoked_subcommand is not None:
         return ExitCode.OK
-    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    session = session_of(flags)
     if not (flags.quiet or flags.verbose or flags.debug):
         set_up_logging(session.screen, logging.WARNING)  # a backend's mistakes are explained to who runs the exchange
     return run(session, lambda session: _host(session, tells=not flags.quiet))

@@ -13,7 +13,7 @@ from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.output.events.events import Problem
 from sinchphone.cli.terminal.output.events.exchange import ExchangeStatus, ExchangeStopped
 from sinchphone.cli.terminal.run import run
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, session_of
 
 if TYPE_CHECKING:
     from sinchphone.local.probe import ExchangeProbe, HostAnswer
@@ -46,7 +46,7 @@ def stop(
 
 
 def _open(flags: HostFlags) -> Session:
-    return open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    return session_of(flags)
 
 
 async def _status(session: Session) -> ExitCode:

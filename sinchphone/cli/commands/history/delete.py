@@ -12,7 +12,7 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.output.listings import HistoryDeleted
 from sinchphone.cli.terminal.run_at_once import run_at_once
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.engine.history.past import Past, PastCall, forget
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -43,7 +43,7 @@ def delete(context: typer.Context, flags: DeleteFlags) -> ExitCode:
     if flags.all_ == chosen:
         raise typer.BadParameter("say which: --all, or --with WHO, --older-than WHEN, --since WHEN, --missed")
     older_than = flags.older_than_at
-    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    session = session_of(flags)
     is_meant = flags.chooser(session.options)
     return run_at_once(session, lambda session: _delete(session, lambda past: past.at < older_than and is_meant(past)))
 

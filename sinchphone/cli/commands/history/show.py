@@ -16,7 +16,7 @@ from sinchphone.cli.terminal.flags.groups import CommandGroup, Planned
 from sinchphone.cli.terminal.output.listings import HistoryEntry, PastKind
 from sinchphone.cli.terminal.output.results import Delivery
 from sinchphone.cli.terminal.run_at_once import run_at_once
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.engine.history.past import Past, PastCall, PastMessage
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -48,7 +48,7 @@ def history(context: typer.Context, flags: HistoryFlags) -> ExitCode:
     """Show past calls and messages of this computer, the latest last."""
     if context.invoked_subcommand is not None:
         return ExitCode.OK
-    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    session = session_of(flags)
     is_meant, since = flags.chooser(session.options), flags.since_at
     wanted = [past for past in past_of(session.options, since=since) if is_meant(past)]
     return run_at_once(session, lambda session: _show(session, wanted[-flags.limit :]))

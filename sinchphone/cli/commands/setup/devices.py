@@ -14,7 +14,7 @@ from sinchphone.cli.terminal.output.events.events import Warned
 from sinchphone.cli.terminal.output.lines import Line, hint_lines
 from sinchphone.cli.terminal.output.listings import CameraFound, DeviceFound
 from sinchphone.cli.terminal.run import run
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.errors import DeviceError
 
 
@@ -38,7 +38,7 @@ def devices(context: typer.Context, flags: JsonFlags) -> ExitCode:
     """List sound devices and cameras. --input, --output, --ring and --camera take the index or part of the name."""
     if context.invoked_subcommand is not None:
         return ExitCode.OK
-    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    session = session_of(flags)
     return run(session, _list)
 
 

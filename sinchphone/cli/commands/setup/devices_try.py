@@ -15,7 +15,7 @@ from sinchphone.cli.terminal.flags.common import JsonFlags, option_of_key, with_
 from sinchphone.cli.terminal.output.listings import DeviceLevel, DevicesTested
 from sinchphone.cli.terminal.output.results import Warned
 from sinchphone.cli.terminal.run import run
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
@@ -55,7 +55,7 @@ def meter_levels(context: typer.Context, flags: DeviceFlags) -> ExitCode:
 
 
 def _open(flags: DeviceFlags) -> Session:
-    return open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    return session_of(flags)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import UserJsonFlags, with_flags
 from sinchphone.cli.terminal.output.listings import CheckResult, DoctorChecked
 from sinchphone.cli.terminal.run import run
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.quick_dataclass import quick_dataclass
 
 
@@ -48,7 +48,7 @@ def doctor(context: typer.Context, flags: DoctorFlags) -> ExitCode:
 
     With --microphone tones are played on the loudspeaker, and listened for with the microphone.
     """
-    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    session = session_of(flags)
     return run(session, partial(_examine, checks=cloud_checks if flags.cloud else partial(run_checks, microphone=flags.microphone)))
 
 

@@ -89,7 +89,8 @@ class Status:
                 return "ON HOLD"
             case False, True:
                 return "THEY HOLD"
-        return ""
+            case _:
+                return ""
 
 
 @quick_dataclass(frozen=True, slots=True)

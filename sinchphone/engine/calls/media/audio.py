@@ -13,16 +13,19 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVarTuple
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVarTuple, assert_never
 
 from sinchphone.errors import AudioFileError, LocalProtocolError
 from sinchphone.media.legs.call_leg import CallLeg, FrameSource
 from sinchphone.media.legs.three_way import three_way
 from sinchphone.media.options import RecordLayout
 from sinchphone.media.sound import (
+    DevicesChanged,
     HasDevices,
     Levels,
     MayRest,
+    PipeEnded,
+    PipeStarted,
     PlayFinished,
     PlayStarted,
     RecordFinished,
@@ -264,6 +267,10 @@ class CallAudio:
                 play.end(event)
             case SoundWarning():
                 self._tell(event)
+            case RecordStarted() | RecordFinished() | PipeStarted() | PipeEnded() | DevicesChanged():
+                pass
+            case _:
+                assert_never(event)
 
     def _note_recording(self, event: SoundEvent) -> None:
         if isinstance(event, RecordFinished):

@@ -9,7 +9,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.bridging.hold import hears, offer_hold, wanted
@@ -144,8 +144,10 @@ class LegPort:
                     await self.leg.media_silent(silent_s)
                 case media.PortDigitHeard():
                     await self._take_digit(event, DigitPath.MEDIA)
-                case media.FirstPacket():
+                case media.FirstPacket() | media.RestartWanted() | media.Moved() | media.Redirected() | media.PortWarning():
                     pass
+                case _:
+                    assert_never(event)
 
 
 async def answered(at: LegPort, by: IncomingLeg) -> LegPort:

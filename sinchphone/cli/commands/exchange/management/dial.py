@@ -14,7 +14,7 @@ from sinchphone.cli.terminal.flags.commands import HostFlags, check_digits
 from sinchphone.cli.terminal.flags.common import option_of_number, with_flags
 from sinchphone.cli.terminal.output.events.exchange import SimulatedCallTold, SimulatedState
 from sinchphone.cli.terminal.run import run
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.phone_numbers import PRIVATE, read_number
 from sinchphone.schema import parse_duration
@@ -55,7 +55,7 @@ def dial(
     }
     shown = PRIVATE if caller.lower() == PRIVATE else read_number(caller)
     called = read_number(number)
-    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    session = session_of(flags)
     return run(session, lambda session: _dial(session, called, shown, members))
 
 

@@ -10,7 +10,7 @@ from sinchphone.cli.terminal.flags.commands import HostFlags
 from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.output.events.exchange import RecordingListed
 from sinchphone.cli.terminal.run import run
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.errors import NotFoundError
 from sinchphone.signaling.wire import write_time
 
@@ -35,7 +35,7 @@ def recordings(
     """
     if clear and remove:
         raise typer.BadParameter("deletes all, and names none", param_hint="--clear")
-    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    session = session_of(flags)
     return run(session, lambda session: _delete(session, remove) if clear or remove else _list(session))
 
 

@@ -7,7 +7,7 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import HostFlags
 from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.run import run
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, session_of
 
 
 def add_to(exchange: typer.Typer) -> None:
@@ -20,7 +20,7 @@ def reset(context: typer.Context, flags: HostFlags) -> ExitCode:
 
     Phones that run make themselves known again.
     """
-    return run(open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug), _reset)
+    return run(session_of(flags), _reset)
 
 
 async def _reset(session: Session) -> ExitCode:

@@ -11,7 +11,7 @@ from sinchphone.cli.terminal.flags.commands import HostFlags
 from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.output.events.exchange import TextListed
 from sinchphone.cli.terminal.run import run
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.protocol.phone_numbers import read_number
 from sinchphone.signaling.wire import write_time
 
@@ -37,7 +37,7 @@ def sms(
     if clear and (follow or number is not None):
         raise typer.BadParameter("forgets all, and shows none", param_hint="--clear")
     chosen = read_number(number) if number is not None else None
-    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    session = session_of(flags)
     return run(session, _clear if clear else lambda session: _show(session, chosen, follow=follow))
 
 

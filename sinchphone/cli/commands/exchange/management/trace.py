@@ -17,7 +17,7 @@ from sinchphone.cli.terminal.output.events.trace import TraceCallListed, TraceEv
 from sinchphone.cli.terminal.output.lines import MAX_MESSAGE
 from sinchphone.cli.terminal.private_files import write_private
 from sinchphone.cli.terminal.run import run
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.cli.terminal.text.escape import escape
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.wire import write_time
@@ -68,7 +68,7 @@ def trace(
     sinchphone trace last
     """
     form = _form(call, flags)
-    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    session = session_of(flags)
 
     async def work(session: Session) -> ExitCode:
         from sinchphone.local.traces import ExchangeTraces

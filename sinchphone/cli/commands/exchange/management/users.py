@@ -12,7 +12,7 @@ from sinchphone.cli.terminal.flags.common import option_of_key, with_flags
 from sinchphone.cli.terminal.output.events.events import Problem
 from sinchphone.cli.terminal.output.events.exchange import UserListed
 from sinchphone.cli.terminal.run import run
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, open_session, session_of
 from sinchphone.credentials import read_beside, read_password
 from sinchphone.protocol.phone_numbers import read_number
 
@@ -66,7 +66,7 @@ def remove(
 
 
 def _open(flags: HostFlags) -> Session:
-    return open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    return session_of(flags)
 
 
 async def _add(session: Session, name: str, email: str | None, number: str | None) -> ExitCode:
