@@ -1,4 +1,4 @@
-"""Sound that is looked at when somebody asks, or when there is enough: a look at ten frames costs hardly more than one at one of them."""
+"""Sound that is looked at when somebody asks, or when there is enough: a look at many frames costs hardly more than one at one of them."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, Samples
 
-_MOST: Final = 10 * FRAME_SAMPLES  # 200 ms
+_MOST: Final = 25 * FRAME_SAMPLES  # half a second
 
 
 class SoundBatch:

@@ -11,7 +11,7 @@ from sinchphone.audio.levels.level import Meter
 from sinchphone.media.sound_batch import SoundBatch
 
 
-@given(st.lists(st.integers(0, 12_000), max_size=12), st.integers(1, 4))
+@given(st.lists(st.integers(0, 30_000), max_size=12), st.integers(1, 4))
 def test_everything_is_looked_at_once_in_order_whatever_becomes_of_it(lengths: list[int], every: int) -> None:
     seen: list[int] = []
     batch = SoundBatch(lambda samples: seen.extend(samples.tolist()))

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame, Samples, silence
+from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Samples, silence
 from sinchphone.audio.levels.level import FULL_SCALE, Meter, mean_squares, power_to_dbfs
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -62,8 +62,7 @@ class Listener:
         whole = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
         self._rest = samples[whole:].copy()
         if whole:
-            for frame, power in zip(samples[:whole].reshape(-1, FRAME_SAMPLES), mean_squares(samples[:whole]), strict=True):
-                self._take(frame, power)
+            self._take_all(samples[:whole].reshape(-1, FRAME_SAMPLES))
 
     @property
     def activity(self) -> Activity:
@@ -80,12 +79,18 @@ class Listener:
             constant=self._is_constant(),
         )
 
-    def _take(self, frame: Frame, power: float) -> None:
+    def _take_all(self, frames: Samples) -> None:
+        """A row for each."""
+        full = (frames.max(axis=1) >= _CLIPPED) | (frames.min(axis=1) <= -_CLIPPED)
+        for frame, power, is_full in zip(frames, mean_squares(frames), full.tolist(), strict=True):
+            self._take(power, is_clipped=is_full and power >= _CLIPPED_POWER and _is_clipped(frame))
+
+    def _take(self, power: float, *, is_clipped: bool) -> None:
         self.meter.note(power, FRAME_SAMPLES)
         self._level = power_to_dbfs(power)
         self._frames += 1
         self._recent.append(math.sqrt(power))
-        self._clipped += power >= _CLIPPED_POWER and _is_clipped(frame)
+        self._clipped += is_clipped
         self._zero = 0 if power else self._zero + 1
         self._silent = 0 if self._level > QUIET_DBFS else self._silent + 1
         self._follow_noise()
@@ -111,8 +116,6 @@ class Listener:
 
 def _is_clipped(frame: Samples) -> bool:
     """Whether several samples in a row stand at full scale on the same side."""
-    if int(frame.max()) < _CLIPPED and int(frame.min()) > -_CLIPPED:
-        return False
     for side in (frame >= _CLIPPED, frame <= -_CLIPPED):
         if np.convolve(side, np.ones(_CLIP_SAMPLES, np.int8), "valid").max(initial=0) >= _CLIP_SAMPLES:
             return True

@@ -166,10 +166,12 @@ class JitterBuffer:
             self._playing = True
             self._catch_up(now, _LATE_START)
         self._catch_up(now, _TOO_FAR_BEHIND)
-        self._drop_late()
-        if not self._packets:
+        following = min(self._packets, default=None)
+        if following is not None and following < self._position:
+            self._drop_late()
+            following = min(self._packets, default=None)
+        if following is None:
             return NotYet()
-        following = min(self._packets)
         if following > self._position:
             self._settle(following)
         if following > self._position:

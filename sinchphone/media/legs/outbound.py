@@ -64,6 +64,7 @@ class Outbound:
         self._talking = False  # sound was sent, not only digits
         self._passing = _Passing()
         self._carrying = _Carrying()
+        self._sends_others = False  # one of the two is in use
         self._packetizer = Packetizer(USUAL_MS)
 
     @property
@@ -99,7 +100,7 @@ class Outbound:
         if self._agreement is None or self._encoder is None:
             return
         paused = self._pass_time(self._clock())
-        self._passing, self._carrying = _Passing(), _Carrying()
+        self._forget_others()
         if paused or self.suspended:
             self._packetizer.clear()
         if self.suspended:
@@ -108,6 +109,10 @@ class Outbound:
         for before, sound in self._packetizer.push(frame):
             timestamp = (self._timestamp - before // self._agreement.codec.samples_per_tick) & 0xFFFFFFFF
             self._send_packet(self._agreement, self._encoder, sound, timestamp)
+
+    def _forget_others(self) -> None:
+        if self._sends_others:
+            self._passing, self._carrying, self._sends_others = _Passing(), _Carrying(), False
 
     def _send_packet(self, agreement: Agreement, encoder: Encoder, sound: Samples, timestamp: int) -> None:
         try:
@@ -139,6 +144,7 @@ class Outbound:
         self._copies.forget()
         self._packetizer.clear()
         self._carrying = _Carrying()
+        self._sends_others = True
         place = self._passing.place(frame, self._sequence, self.timestamp, now)
         if self.suspended:
             self._passing.renumber()
@@ -155,6 +161,7 @@ class Outbound:
             return
         now = self._clock()
         self._passing = _Passing()
+        self._sends_others = True
         began = self._carrying.place(heard, self.timestamp * self._agreement.codec.samples_per_tick, now)
         if self.suspended:
             self._packetizer.clear()

@@ -41,6 +41,7 @@ _IDLE_SAMPLES: Final = 120  # or more still ahead: they can be left out
 _MAX_BLOCK: Final = 0.060  # [s] of a pull that is allowed for
 _FORGET_LARGEST: Final = 0.995  # a packet: it's half after three seconds
 _REREAD: Final = 3  # packets until a decoder that missed some sounds as if it hadn't
+_NOTHING: Final = silence(0)
 _SPEECH_SHARE: Final = 0.5
 _LOUDEST_NOISE: Final = 0.01  # of full scale, -40 dBFS: comfort noise that is louder comforts nobody
 
@@ -148,7 +149,10 @@ class Receiver:
             self._unknown = self._unknown + len(sound) if self._skimmed else 0
             self._ahead = np.concatenate([self._ahead, sound]) if len(self._ahead) else sound
         is_known = self._unknown < len(self._ahead)
-        pulled, self._ahead = self._ahead[:samples], self._ahead[samples:]
+        if len(self._ahead) == samples:
+            pulled, self._ahead = self._ahead, _NOTHING
+        else:
+            pulled, self._ahead = self._ahead[:samples], self._ahead[samples:]
         self._unknown = min(self._unknown, len(self._ahead))
         if self._heard:
             self._played += samples
@@ -230,9 +234,9 @@ class Receiver:
 
     def _flow(self, sound: Samples) -> Samples:
         """The sound that was made up last flows into ``sound``."""
-        count = min(len(self._tail), len(sound))
-        if not count:
+        if not len(self._tail):
             return sound
+        count = min(len(self._tail), len(sound))
         self._concealed += 0 if self._made_up else count // 2  # half of what is heard meanwhile
         rise = np.linspace(0, 1, count + 2, dtype=np.float32)[1:-1]
         mixed = self._tail[:count] * (1 - rise) + sound[:count] * rise

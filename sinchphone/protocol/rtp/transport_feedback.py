@@ -20,6 +20,8 @@ _FORMAT: Final = 15
 _EXTENDED: Final = 0x10
 _ONE_BYTE, _TWO_BYTE = 0xBEDE, 0x1000
 
+_ALONE: Final = tuple(struct.pack("!HHB", _ONE_BYTE, 1, identifier << 4 | 1) for identifier in range(MAX_EXTENSION_ID + 1))  # by its id
+
 _TICKS: Final = 4000  # a second; a delta is 250 us
 _REFERENCE_TICKS: Final = 256  # 64 ms
 _REFERENCES: Final = 1 << 24
@@ -45,9 +47,9 @@ def packet_number(packet: bytes, extension_id: int) -> int | None:
     start = HEADER.size + 4 * (packet[0] & 0x0F)
     if not packet[0] & _EXTENDED or len(packet) < start + 4:
         return None
+    if packet.startswith(_ALONE[extension_id], start) and len(packet) >= start + 8:
+        return packet[start + 5] << 8 | packet[start + 6]  # as most senders' packets are
     profile, words = struct.unpack_from("!HH", packet, start)
-    if profile == _ONE_BYTE and words == 1 and len(packet) >= start + 8 and packet[start + 4] == extension_id << 4 | 1:
-        return packet[start + 5] << 8 | packet[start + 6]  # nothing else in it, as most senders' packets are
     body = packet[start + 4 : start + 4 + 4 * words]
     elements = _elements(body, 1) if profile == _ONE_BYTE else _elements(body, 2) if profile & 0xFFF0 == _TWO_BYTE else ()
     value = next((value for identifier, value in elements if identifier == extension_id), b"")
@@ -113,14 +115,15 @@ class Arrivals:
 
     def __bool__(self) -> bool:
         """Whether there is something to tell."""
-        return self._highest is not None and self._next <= self._highest and any(number >= self._next for number in self._ticks)
+        return self._highest is not None and self._next <= self._highest
 
     def encode(self, sender: int, media: int, cname: str) -> list[bytes]:
         """Compound packets that tell of all since the last ones, each below the MTU."""
         packets = []
         while self:
             assert self._highest is not None, "there are arrivals"
-            self._next = min(number for number in self._ticks if number >= self._next)
+            while self._next not in self._ticks:  # the highest is
+                self._next += 1
             statuses = [self._ticks.get(number) for number in range(self._next, min(self._highest + 1, self._next + _MAX_STATUSES))]
             statuses = _near(statuses)
             body = struct.pack("!II", sender, media) + _encode_statuses(self._next, statuses, self._count)
@@ -128,8 +131,8 @@ class Arrivals:
             packets.append(encode_report(RtcpReport(sender, None, ()), cname) + head + body)
             self._count = (self._count + 1) & 0xFF
             self._next += len(statuses)
-        for number in [each for each in self._ticks if self._highest is not None and each <= self._highest - _KEPT]:
-            del self._ticks[number]
+        if self._highest is not None and len(self._ticks) > 2 * _KEPT:
+            self._ticks = {number: ticks for number, ticks in self._ticks.items() if number > self._highest - _KEPT}
         return packets
 
 
