@@ -3,6 +3,7 @@
 Reading this loads nothing else of the gateway: who only calls users needs no more of it.
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import field
@@ -113,9 +114,12 @@ class SipSettings:
             )
 
     def is_ours(self, host: str, port: int | None = None) -> bool:
-        """Whether that host in a SIP address means this gateway. An address without a port does, whatever port it listens at."""
+        """Whether that host in a SIP address means this gateway: so do its proxies, at which phones call it. An address without a port
+        does, whatever port it listens at."""
         bare = unbracketed(host).lower()
         names = {self.host.lower(), self.realm.lower(), (self.public_address or self.host).lower(), *LOOPBACK_NAMES}
+        if is_address(bare) and any(ipaddress.ip_address(bare) in read_network(one) for one in self.proxies):
+            return True
         return bare in names and port in (None, self.port, *([self.tls_port] if self.tls else []))
 
 

@@ -80,6 +80,11 @@ def test_a_public_address_is_an_address_or_a_name(text: str) -> None:
     assert SipSettings(public_address=text).is_ours(text)
 
 
+@pytest.mark.parametrize(("host", "is_ours"), [("192.0.2.7", True), ("198.51.100.9", True), ("192.0.2.8", False), ("proxy.example", False)])
+def test_what_phones_call_at_a_proxy_in_front_is_for_us_whatever_its_port(host: str, is_ours: bool) -> None:
+    assert SipSettings(proxies=("192.0.2.7", "198.51.100.0/24")).is_ours(host, 6060) is is_ours
+
+
 def test_reading_what_a_gateway_can_be_told_loads_nothing_of_the_gateway() -> None:
     code = "import sys, sinchphone.gateway.options; print(*sorted(name for name in sys.modules if name.startswith('sinchphone.')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

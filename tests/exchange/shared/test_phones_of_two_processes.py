@@ -19,6 +19,7 @@ from tests.e2e.conftest import Ear, Steps
 from tests.exchange.conftest import SECRETS
 from tests.exchange.shared.conftest import ExchangeProcess, RedisServer, StartProcess
 from tests.peers.peerkit.baresip import Baresip, phone
+from tests.peers.peerkit.dispatcher import dispatcher
 from tests.peers.peerkit.programs import HOST, require
 from tests.peers.peerkit.sound import ENOUGH
 from tests.suite.ports import free_ports
@@ -37,8 +38,8 @@ class Floor:
     stack: AsyncExitStack
     folder: Path
 
-    async def phone(self, user: str, hz: float, at: int, name: str) -> Baresip:
-        registers = phone(self.folder / name, user, hz=hz, registrar=f"{self.sip[at]};transport=udp", password=f"secret-{user}")
+    async def phone(self, user: str, hz: float, at: str, name: str) -> Baresip:
+        registers = phone(self.folder / name, user, hz=hz, registrar=f"{at};transport=udp", password=f"secret-{user}")
         return await self.stack.enter_async_context(registers)
 
     async def user(self, name: str, at: int) -> SinchClient:
@@ -61,15 +62,21 @@ async def floor(redis: RedisServer, start_process: StartProcess, tmp_path: Path)
     users.write_text("desk:secret-desk\nkitchen:secret-kitchen\n")
     users.chmod(0o600)
     ports = [free_ports(1), free_ports(1)]
-    said = [f'[sip]\nenabled = true\nhost = "{HOST}"\nport = {port}\nusers_file = "{users}"\n' for port in ports]
+    said = [f'[sip]\nenabled = true\nhost = "{HOST}"\nport = {port}\nusers_file = "{users}"\nproxies = ["{HOST}"]\n' for port in ports]
     processes = await asyncio.gather(*(start_process(redis.address, one) for one in said))
     with MediaThread() as media:
         async with AsyncExitStack() as stack:
             yield Floor(processes, [f"{HOST}:{port}" for port in ports], media, stack, tmp_path)
 
 
-async def test_a_phone_is_called_through_the_process_it_registered_at_and_found_at_the_other_when_that_one_dies(floor: Floor) -> None:
-    desk, kitchen = await asyncio.gather(floor.phone("desk", DESK_HZ, 0, "desk"), floor.phone("kitchen", KITCHEN_HZ, 1, "kitchen"))
+async def test_phones_are_called_through_the_process_or_the_proxy_that_reaches_them_and_found_anew_when_a_process_dies(
+    floor: Floor,
+) -> None:
+    one, two = floor.sip
+    front = await floor.stack.enter_async_context(dispatcher(floor.folder / "front", floor.sip))
+    desk, kitchen = await asyncio.gather(  # one process challenges the second, the other hears its answer
+        floor.phone("desk", DESK_HZ, one, "desk"), floor.phone("kitchen", KITCHEN_HZ, front.at, "kitchen")
+    )
     ada = await floor.user("ada", 1)
     call = await floor.talks(ada, "desk", DESK_HZ)
     await asyncio.sleep(1)  # its jitter buffer has had its first second
@@ -77,7 +84,7 @@ async def test_a_phone_is_called_through_the_process_it_registered_at_and_found_
     await desk.event("CALL_CLOSED")
     assert await desk.hears(ADA_HZ) > ENOUGH
 
-    await kitchen.dial(f"sip:desk@{floor.sip[1]}")  # a phone at one, a phone at the other
+    await kitchen.dial(f"sip:desk@{front.at}")
     await kitchen.event("CALL_ESTABLISHED")
     await asyncio.sleep(1.5)
     await desk.order("hangup")  # what the called phone says comes back the same way
@@ -94,6 +101,7 @@ async def test_a_phone_is_called_through_the_process_it_registered_at_and_found_
         if "isn't registered" in str(ended):
             break
         await asyncio.sleep(0.2)
-    await floor.phone("desk", DESK_HZ, 1, "desk-again")
+    await floor.phone("desk", DESK_HZ, two, "desk-again")
     again = await ada.call_user("desk", sound=Ticker(Ear(), floor.media))
     await Steps.reach(again, State.ESTABLISHED, LONGEST)
+    await floor.talks(ada, "kitchen", KITCHEN_HZ)
