@@ -159,8 +159,8 @@ class Bench:
                 end.hurry()
             waits.start()
             one.do("offer")
-            other.do("answer", sdp=_terms(job.system, one.told("sdp")))
-            one.do("accept", sdp=_terms(job.system, other.told("sdp")))
+            other.do("answer", sdp=terms(job.system, one.told("sdp")))
+            one.do("accept", sdp=terms(job.system, other.told("sdp")))
             if job.condition.busy_s:
                 other.do("busy", seconds=str(job.condition.busy_s))
             one.told("said", self._said.seconds + PATIENCE_S)
@@ -189,11 +189,12 @@ def _program(system: str) -> list[str]:
     return [sys.executable, str(here.with_name("quality_peer.py")), "stock" if system == STOCK else "ours"]
 
 
-def _terms(system: str, sdp: str) -> str:
-    """A description as it is, or with what makes our bit rate libwebrtc's: no copies, nothing sent again, and a limit."""
+def terms(system: str, sdp: str) -> str:
+    """A description as it is, or with what makes our bit rate libwebrtc's: no copies, nothing sent again, and a limit. Each packet is told
+    of (transport-wide feedback), as it is between the others."""
     if system != OURS_EQUAL:
         return sdp
-    lines = [line for line in sdp.splitlines() if not line.startswith(("a=rtcp-fb", "a=rtpmap:63", "a=fmtp:63"))]
+    lines = [line for line in sdp.splitlines() if not line.startswith(("a=rtpmap:63", "a=fmtp:63")) and not line.endswith(" nack")]
     limited = [line.removesuffix(" 63") if line.startswith("m=") else line for line in lines]
     return "".join(f"{line};maxaveragebitrate={EQUAL_BITRATE}\r\n" if line.startswith("a=fmtp:111") else f"{line}\r\n" for line in limited)
 
