@@ -15,7 +15,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 Told = TypeVar("Told")
 
 _MOST_CAPTURE_BYTES: Final = 256 * 1024 * 1024  # all that a record may have, sound included, fits twice
-_SECONDS: Final = 20.0  # a long call takes a while to be put together
+_TRACE_SECONDS: Final = 20.0  # a long call takes a while to be put together
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class ExchangeTraces:
     async def _ask_about(self, name: str, what: str = "", most_bytes: int = MOST_BYTES) -> bytes:
         try:
             return await self.requests.ask(
-                "GET", f"{TRACED_CALLS_PATH}/{quote(name, safe='')}{what}", seconds=_SECONDS, most_bytes=most_bytes
+                "GET", f"{TRACED_CALLS_PATH}/{quote(name, safe='')}{what}", seconds=_TRACE_SECONDS, most_bytes=most_bytes
             )
         except NotFoundError as error:
             raise NotFoundError(str(error), hint="sinchphone trace lists the calls that it has") from error
