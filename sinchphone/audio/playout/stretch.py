@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sinchphone.audio.frame import Samples
+from sinchphone.audio.frame import RATE, Samples
 from sinchphone.quick_dataclass import quick_dataclass
 
 _Signal: TypeAlias = NDArray[np.float32]
@@ -21,6 +21,7 @@ _SHORTEST: Final = 20  # 2.5 ms at 8 kHz; of higher voices several periods are t
 _LONGEST: Final = 80  # 10 ms at 8 kHz: 100 Hz
 _REFINE: Final = 5  # samples at 48 kHz around the coarse period
 _INAUDIBLE: Final = 0.9  # likeness
+_OVERSHOOT: Final = 1.5  # of what the delay is short by: up to so much is looked for first
 _QUIET_RMS: Final = 60.0  # of 32768, -55 dBFS: any cut will do
 
 
@@ -56,18 +57,24 @@ def grow(block: Samples, period: int) -> Samples:
 
 
 def adjust(block: Samples, excess: float) -> Samples:
-    """``block`` one period shorter where ``excess`` [s] is above 0, longer where it's below; as it was where that could be heard.
+    """``block`` some periods shorter where ``excess`` [s] is above 0, longer where it's below; as it was where that could be heard.
 
-    The further off, the less the periods need to be alike.
+    The further off, the less the periods need to be alike. Little more is added than is short where so short periods are alike.
     """
     if len(block) < MIN_SAMPLES or excess == 0:
         return block
-    period = find_period(block)
-    quiet = period.rms < _QUIET_RMS
-    samples = min(len(block) // 2, _LONGEST * _DECIMATION) if quiet else period.samples
-    if not quiet and period.likeness <= _likeness_needed(abs(excess)):
-        return block
-    return shrink(block, samples) if excess > 0 else grow(block, samples)
+    most = longest = min(_LONGEST * _DECIMATION, len(block) // 2)
+    if excess < 0:
+        longest = min(most, max(_SHORTEST * _DECIMATION, round(-_OVERSHOOT * excess * RATE)))
+    period = find_period(block, longest)
+    if period.rms < _QUIET_RMS:
+        period = Period(longest, 1.0, period.rms)
+    while period.likeness <= _likeness_needed(abs(excess)):
+        if longest >= most:
+            return block
+        longest = min(most, 2 * longest)
+        period = find_period(block, longest)
+    return shrink(block, period.samples) if excess > 0 else grow(block, period.samples)
 
 
 def trim(block: Samples, most: int) -> Samples:

@@ -78,6 +78,15 @@ def test_silence_is_cut_by_as_much_as_possible() -> None:
     assert len(adjust(silence(), -0.02)) == FRAME_SAMPLES * 3 // 2
 
 
+@pytest.mark.parametrize("excess", [-0.0007, -0.003])
+def test_where_the_delay_is_a_little_short_few_of_many_alike_periods_are_added(excess: float) -> None:
+    """Trap: 9 ms more where 1 was needed were 9 ms too much, half a second later, for ever: players with blocks of 1024 did so."""
+    changed = abs(len(adjust(tone(440, FRAME_SAMPLES), excess)) - FRAME_SAMPLES)
+    assert changed <= max(240, 2 * abs(excess) * RATE)
+    assert abs(len(adjust(silence(), excess)) - FRAME_SAMPLES) <= max(120, 2 * abs(excess) * RATE)
+    assert abs(len(adjust(voice(110, FRAME_SAMPLES), excess)) - FRAME_SAMPLES) == pytest.approx(RATE / 110, abs=5)
+
+
 def test_what_is_on_target_or_too_short_is_left_alone() -> None:
     for block, excess in ((tone(200, FRAME_SAMPLES), 0.0), (tone(200, MIN_SAMPLES - 1), 0.1), (silence(0), 0.1)):
         assert adjust(block, excess) is block
