@@ -23,6 +23,7 @@ from sinchphone.engine.events.events import IncomingCall
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.call.states import Cause, State
+from sinchphone.tasks import start_task
 from tests.e2e.conftest import Ear
 from tests.exchange.conftest import SECRETS
 from tests.exchange.shared.conftest import RedisServer
@@ -34,7 +35,7 @@ defaults
     timeout connect 1s
     timeout client 300s
     timeout server 300s
-    option redispatch
+    option redispatch 1
     retries 3
 frontend exchange
     bind 127.0.0.1:{port}
@@ -54,11 +55,16 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+SERVED_S = 3.0  # so long after a process was killed its devices are served by another one
+ANSWERS = 3  # that a device waits for meanwhile: on a machine that has no time each takes what the process that is left takes for one
+
+
 @dataclass
 class Pair:
-    """Two processes and what is in front of them."""
+    """Two processes and what is in front of them; ``left`` is the address of the one that isn't killed."""
 
     url: str
+    left: str
     processes: "list[subprocess.Popen[bytes]]"
 
 
@@ -91,7 +97,7 @@ def pair(redis: RedisServer, tmp_path: Path) -> Iterator[Pair]:
     (tmp_path / "haproxy.cfg").write_text(HAPROXY.format(port=port, one=one, two=two))
     started = [_process(tmp_path, "one", one, redis.address), _process(tmp_path, "two", two, redis.address)]
     balancer = subprocess.Popen([program, "-q", "-f", str(tmp_path / "haproxy.cfg")])
-    yield Pair(f"http://127.0.0.1:{port}", started)
+    yield Pair(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{two}", started)
     for process in (balancer, *started):
         process.kill()
         process.wait()
@@ -115,6 +121,18 @@ async def ready(pair: Pair, session: aiohttp.ClientSession) -> None:
         except aiohttp.ClientError:
             good = 0
         await asyncio.sleep(0.1)
+
+
+async def measure_answers(url: str, slowest: list[float]) -> None:
+    """How long a process takes to answer what needs nothing, for ever; each that was slower than all before."""
+    slowest.append(0.0)
+    async with aiohttp.ClientSession() as session:
+        while True:
+            began = time.monotonic()
+            async with session.get(f"{url}/health") as answer:
+                assert answer.status == 200
+            slowest.append(max(slowest[-1], time.monotonic() - began))
+            await asyncio.sleep(0.02)
 
 
 async def call_of(user: str, client: SinchClient) -> Call:
@@ -153,12 +171,18 @@ async def test_one_of_two_is_killed_among_calls_and_messages_and_nothing_is_lost
         for call in (outgoing, incoming):
             await reach(call, State.ESTABLISHED)
 
+        slowest: list[float] = []
+
         async def kill() -> None:
             pair.processes[0].kill()
+            measuring.append(start_task(measure_answers(pair.left, slowest), name="how slow the machine is"))
 
+        measuring: list[asyncio.Task[None]] = []
         found = await Traffic(many, [pair.url]).run(kill)
+        measuring[0].cancel()
         assert pair.processes[0].wait() < 0
         assert found["accepted"] == MESSAGES
+        assert found["longest_s"] < SERVED_S + ANSWERS * max(slowest), f"a device wasn't served for so long; {max(slowest)=}"
         ear.heard.clear()
         await ear.hears(440.0)
         await outgoing.hang_up()

@@ -24,7 +24,7 @@ from sinchphone.exchange.store.store import StoreError
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
-TURN_MS: Final = 5_000  # a process that dies in its turn holds up the others no longer
+TURN_MS: Final = 2_000  # as a process that is missed: one that dies in its turn holds the others up no longer
 PATIENCE_SECONDS: Final = 3.0  # for Redis, or our turn
 _SHARED_TURN_SECONDS: Final = 0.5  # so long others may join a turn here
 _COMMIT_AGAIN_SECONDS: Final = 0.2
