@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from sinchphone.exchange.calls.parties import AFTERWARDS_SECONDS, MAX_CALL_SECONDS, CallParties  # type: ignore[attr-defined]
+from sinchphone.exchange.calls.parties import AFTERWARDS_SECONDS, CallParties
+from sinchphone.exchange.calls.watch import MAX_OPEN_CALL_SECONDS
 from sinchphone.exchange.messages.senders import Senders
 from sinchphone.exchange.server import Exchange
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, parse_fragment, split
@@ -149,7 +150,7 @@ def test_a_former_peer_has_no_say_when_the_call_is_over() -> None:
     assert parties.may_publish("acme", "call-1", "bob-2", "signal-ada", NOW)
     assert not parties.may_publish("globex", "call-1", "ada-1", "signal-bob", NOW)
     assert not parties.may_publish("acme", "call-1", "ada-1", "signal-ada", NOW)
-    assert not parties.may_publish("acme", "call-1", "ada-1", "signal-bob", NOW + MAX_CALL_SECONDS + 1)
+    assert not parties.may_publish("acme", "call-1", "ada-1", "signal-bob", NOW + MAX_OPEN_CALL_SECONDS + 1)
     parties.end("acme", "call-1", NOW + 10)
     assert parties.may_publish("acme", "call-1", "ada-1", "signal-bob", NOW + 10 + AFTERWARDS_SECONDS)  # goodbyes cross
     assert not parties.may_publish("acme", "call-1", "ada-1", "signal-bob", NOW + 11 + AFTERWARDS_SECONDS)
