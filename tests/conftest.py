@@ -28,6 +28,7 @@ from tests.suite.bytecode import write_bytecode
 from tests.suite.covered import count_lines
 from tests.suite.guests import fetch_early, needs_guests
 from tests.suite.phases import LONG, PhasedScheduling, cores, hash_alike, may_be_tried_again, phase_of, processes_for, step_back, tell
+from tests.suite.pure_cpu import count_cpu
 from tests.suite.signals import reset_ignored_signals
 
 PATIENCE_SECONDS = 30.0
@@ -59,9 +60,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # Commands host their exchange themselves, where a test isn't about the process in the background: nothing is left behind.
     os.environ["SINCHPHONE_BACKGROUND"] = "false"
     count_lines(config)
+    count_cpu(config)
     hash_alike()
-    # No deadlines, since others use the machine too; tests/fuzz tries many more inputs.
-    settings.register_profile("patient", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    # No deadlines, since others use the machine too. Many more inputs: tests/fuzz, and any property with --hypothesis-profile=thorough.
+    patient = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("patient", patient)
+    settings.register_profile("thorough", patient, max_examples=2_000)
     settings.load_profile("patient")
 
 

@@ -16,6 +16,7 @@ from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events.events import IncomingCall
 from sinchphone.local import Local
 from sinchphone.signaling.http import transport
+from sinchphone.tasks import start_task
 
 QUICKER = {"TCP_KEEPIDLE": 3, "TCP_KEEPALIVE": 3, "TCP_KEEPINTVL": 1}  # [s] than 15 and 5: a test waits for it
 BEFORE, AFTER = "127.0.0.2", "127.0.0.3"
@@ -46,7 +47,7 @@ async def main(folder: Path) -> None:
         ip("route", "replace", "unreachable", f"{BEFORE}/32", "table", "local")
         leave_from(AFTER)
         moved_at = loop.time()
-        waiting = asyncio.ensure_future(incoming(bob))  # noqa: TID251
+        waiting = start_task(incoming(bob), name="incoming")
         async with SinchClient("alice", local) as alice:
             while not waiting.done() and loop.time() < moved_at + 200:
                 call = await alice.call_user("bob")

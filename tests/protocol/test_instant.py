@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, MessageError, RemoteProtocolError
@@ -29,7 +29,6 @@ def test_a_receipt_has_no_body() -> None:
     assert "bd" not in body
 
 
-@settings(max_examples=50)
 @given(st.text(min_size=1, max_size=200), st.dictionaries(st.text(max_size=10), st.text(max_size=10), max_size=3), st.booleans())
 def test_any_unicode_arrives_as_it_was_written(text: str, headers: dict[str, str], receipt: bool) -> None:
     message = write_receipt(ME) if receipt else write_text(ME, text, headers)
@@ -108,7 +107,6 @@ def test_memory_is_bounded() -> None:
     assert seen.is_new(0)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_fragments_lost_doubled_and_reordered_give_each_message_once_or_not_at_all(data: st.DataObject) -> None:
     texts = data.draw(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=400), min_size=1, max_size=4))

@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.audio.playout.jitter import MAX_PACKETS, JitterBuffer, Late, Lost, NotYet, Packet
@@ -353,7 +353,6 @@ _STEPS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(_STEPS)
 def test_any_packets_in_any_order_leave_the_buffer_bounded_and_no_packet_twice(steps: list[tuple[Any, ...]]) -> None:
     buffer, now, pulled, pushed = JitterBuffer(), 0.0, [], 0

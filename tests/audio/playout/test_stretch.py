@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
@@ -92,7 +92,6 @@ def test_what_is_on_target_or_too_short_is_left_alone() -> None:
         assert adjust(block, excess) is block
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.binary(min_size=2, max_size=4000), st.floats(-1, 1))
 def test_any_block_comes_out_at_most_half_as_long_or_longer(raw: bytes, excess: float) -> None:
     block = np.frombuffer(raw[: len(raw) // 2 * 2], np.int16)

@@ -11,13 +11,14 @@ from sinchphone.audio.tones.signals import EUROPEAN, UNITED_STATES, render
 from sinchphone.options import KEYS
 
 
-@pytest.mark.parametrize("country", sorted(PLANS))
 @pytest.mark.parametrize("name", ["ringback", "busy", "congestion", "ringtone"])
-def test_every_country_has_every_tone_at_a_level_that_is_pleasant(country: str, name: str) -> None:
-    period = render(PLANS[country][name])
-    assert 0.3 < len(period) / RATE < 8
-    assert -40 < dbfs(period) < -15
-    assert np.abs(period.astype(int)).max() < 32_000
+def test_every_country_has_every_tone_at_a_level_that_is_pleasant(name: str) -> None:
+    """Many have the same."""
+    for plan in {plans[name] for plans in PLANS.values()}:
+        period = render(plan)
+        assert 0.3 < len(period) / RATE < 8, plan
+        assert -40 < dbfs(period) < -15, plan
+        assert np.abs(period).max() < 32_000, plan
 
 
 @pytest.mark.parametrize("country", sorted(PLANS))

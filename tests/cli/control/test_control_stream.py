@@ -16,6 +16,7 @@ from sinchphone.cli.control.lines import MAX_LINE_BYTES
 from sinchphone.cli.control.stream import ControlStream
 from sinchphone.cli.terminal.output.events.control import ControlClosed, ControlDone, ControlFailed
 from sinchphone.errors import ControlError, LocalProtocolError
+from sinchphone.tasks import start_task
 
 PATIENCE_S = 20.0
 Told = list[ControlDone | ControlFailed | ControlClosed]
@@ -93,7 +94,7 @@ async def test_what_is_asked_for_faster_than_it_is_done_is_refused(tmp_path: Pat
 
     told: Told = []
     path = written(tmp_path, *({"command": "dtmf", "digits": "1", "id": number} for number in range(MAX_UNDER_WAY + 10)))
-    running = asyncio.create_task(Control(ControlStream(str(path)), told.append, perform).run())  # noqa: TID251
+    running = start_task(Control(ControlStream(str(path)), told.append, perform).run(), name="control")
     async with asyncio.timeout(PATIENCE_S):
         while not any(isinstance(one, ControlClosed) for one in told):
             await asyncio.sleep(0.01)
@@ -112,7 +113,7 @@ async def test_what_is_under_way_at_the_end_is_answered_too(tmp_path: Path) -> N
 
     told: Told = []
     path = written(tmp_path, {"command": "dtmf", "digits": "1", "id": 1})
-    running = asyncio.create_task(Control(ControlStream(str(path)), told.append, perform).run())  # noqa: TID251
+    running = start_task(Control(ControlStream(str(path)), told.append, perform).run(), name="control")
     async with asyncio.timeout(PATIENCE_S):
         while not told:
             await asyncio.sleep(0.01)
@@ -125,7 +126,7 @@ async def test_a_fifo_has_one_writer_after_the_other(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     told: Told = []
-    running = asyncio.create_task(Control(ControlStream(str(fifo)), told.append, nothing).run())  # noqa: TID251
+    running = start_task(Control(ControlStream(str(fifo)), told.append, nothing).run(), name="control")
     async with asyncio.timeout(PATIENCE_S):
         for number in (1, 2):
             await asyncio.to_thread(fifo.write_text, json.dumps({"command": "mute", "id": number}) + "\n")

@@ -1,6 +1,6 @@
 """What holds for the call machine whatever comes in, in whatever order."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError
@@ -54,7 +54,6 @@ inputs = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.booleans(), st.lists(st.tuples(inputs, st.floats(0, 20)), max_size=40))
 def test_at_most_one_end_and_never_a_wait_without_a_deadline(outbound: bool, events: list[tuple[v.Input, float]]) -> None:
     machine = CallMachine(ME, invite=None if outbound else INVITE)
@@ -79,7 +78,6 @@ def test_at_most_one_end_and_never_a_wait_without_a_deadline(outbound: bool, eve
     assert ends == (1 if machine.phase is Phase.OVER else 0)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.booleans(), st.lists(inputs, max_size=20))
 def test_a_call_that_nobody_tends_ends_by_itself_unless_people_talk(outbound: bool, events: list[v.Input]) -> None:
     machine = CallMachine(ME, invite=None if outbound else INVITE)
@@ -95,7 +93,6 @@ def test_a_call_that_nobody_tends_ends_by_itself_unless_people_talk(outbound: bo
     assert machine.phase in (Phase.OVER, Phase.TALKING)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.permutations(["ack", "join", "candidate"]), st.lists(st.sampled_from(["ack", "join", "candidate"]), max_size=3))
 def test_ack_join_and_candidates_in_any_order_and_doubled_answer_the_call(order: list[str], doubled: list[str]) -> None:
     of = {
@@ -115,7 +112,6 @@ def test_ack_join_and_candidates_in_any_order_and_doubled_answer_the_call(order:
     assert kinds.index(v.ApplyAnswer) < kinds.index(v.AddCandidate)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from([v.Ring(), v.Preview(), v.AnswerReady(ANSWER), v.Answer()]), max_size=10))
 def test_the_caller_gets_our_answer_once_and_by_the_join_at_the_latest(orders: list[v.Input]) -> None:
     machine = CallMachine(ME, invite=INVITE)

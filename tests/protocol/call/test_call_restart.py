@@ -1,7 +1,7 @@
 """The call machine, while sound flows: later offers and answers, which restart ICE, by either side."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.protocol.call import vocabulary as v
@@ -118,7 +118,6 @@ events = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.booleans(), st.lists(events, max_size=30))
 def test_whatever_is_described_in_whatever_order_the_call_talks_on(outbound: bool, happened: list[v.Input]) -> None:
     call = make(outbound)

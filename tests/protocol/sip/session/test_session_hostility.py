@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.errors import RemoteProtocolError
@@ -73,7 +73,6 @@ def dressed(message: Request | Response, headers: list[tuple[str, str]], body: b
     return None
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_a_caller_bears_any_headers(steps: list[tuple[bool, int, str, list[tuple[str, str]], bytes, float, int]]) -> None:
     session = SipSession.outgoing(
@@ -121,7 +120,6 @@ def test_a_caller_bears_any_headers(steps: list[tuple[bool, int, str, list[tuple
     assert session.phase in (SipPhase.TALKING, SipPhase.OVER)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(HEADERS, BODIES, STEPS)
 def test_a_callee_bears_any_headers(
     first: list[tuple[str, str]], offer: bytes, steps: list[tuple[bool, int, str, list[tuple[str, str]], bytes, float, int]]

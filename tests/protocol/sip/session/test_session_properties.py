@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.protocol.sip.layer import Arrived, Layer, LayerEffect, Responded, Transmit, Unanswered, Unsent
@@ -180,7 +180,6 @@ def last_events(side: Side) -> list[SipEvent]:
     return [one for one in side.events if isinstance(one, v.Refused | v.SipEnded)]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(FATES, SCRIPT)
 def test_whatever_happens_each_side_has_one_end_and_nothing_waits(fates: list[float], script: list[tuple[str, str, float]]) -> None:
     world = World(fates)
@@ -210,7 +209,6 @@ def test_whatever_happens_each_side_has_one_end_and_nothing_waits(fates: list[fl
         assert len(side.layer) == 0
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from([-1.0, 0.01, 0.01, 0.05]), min_size=40, max_size=40), st.booleans())
 def test_a_call_gets_through_a_third_of_losses(fates: list[float], early: bool) -> None:
     if sum(one < 0 for one in fates) > 14:
