@@ -39,6 +39,10 @@ class _Run:
         self.noted: list[int] = []
         self.reaction: Callable[[int], None] | None = None
 
+    def react(self, reaction: Callable[[int], None] | None) -> None:
+        """From now on."""
+        self.reaction = reaction
+
 
 _run = _Run()
 
@@ -58,7 +62,7 @@ def take() -> bool:
 def react(reaction: Callable[[int], None] | None) -> None:
     """Call ``reaction`` with the number of each signal from now on, amid whatever runs; ``None``: only note it. Those that were noted and
     had no effect yet have it now."""
-    _run.reaction = reaction
+    _run.react(reaction)
     while reaction is not None and _run.noted:
         reaction(_run.noted.pop(0))
 
@@ -71,7 +75,7 @@ def interrupt(number: int) -> None:
 
 def forget() -> None:
     """What was noted has had its effect. Note what comes."""
-    _run.reaction = None
+    _run.react(None)
     _run.noted.clear()
 
 

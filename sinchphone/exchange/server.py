@@ -58,6 +58,7 @@ from sinchphone.exchange.papi.routes import PapiRoutes
 from sinchphone.exchange.parked_answer import Parking, at_end
 from sinchphone.exchange.pubnub.rights import ChannelRights
 from sinchphone.exchange.pubnub.routes import PubNubRoutes
+from sinchphone.exchange.pubsub.attendance import SharedAttendance
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.push.sender import PushSender
 from sinchphone.exchange.push.sender_key import SenderKey
@@ -124,7 +125,8 @@ class Exchange:
         folder = options.store.parent if isinstance(options.store, Path) else None
         self._store: Store = self._shared or SqliteStore(None if isinstance(options.store, StoreAddress) else options.store)
         self.record = EventRecord(is_on=options.record, keeps_sound=options.trace_sound)
-        self.broker = Broker(options, self.record, self._shared)
+        self._attendance = SharedAttendance(self._shared, self._shared.process) if self._shared is not None else None
+        self.broker = Broker(options, self.record, self._shared, self._attendance)
         self.directory = Directory(options, self.broker, self._store, self._intake)
         good_s = 2 * options.clock_skew_seconds  # for a signature
         self._limits: SharedLimits = self._shared.limits(good_s) if self._shared is not None else OwnLimits(good_s)
@@ -276,8 +278,9 @@ class Exchange:
         await self._numbers.recall()
         await self._verifications.kept.recall(now)
         await self._postbox.recall(now)
-        if self._shared is not None and self._others is not None:
-            await Sharing(self._shared, self.broker, self.directory, self._rights, self._postbox, self._calls, self._others).start()
+        if self._shared is not None and self._attendance is not None and self._others is not None:
+            told = (self.directory, self._rights, self._postbox, self._calls)
+            await Sharing(self._shared, self._attendance, *told, self._others).start(self.broker, self.rooms)
 
     def calls_going_on(self) -> int:
         """How many calls aren't over, those too that only pass the gateway."""

@@ -22,6 +22,7 @@ from sinchphone.exchange.calls.elsewhere import OtherProcesses
 from sinchphone.exchange.calls.line import Destinations
 from sinchphone.exchange.calls.shared_calls import SharedCalls
 from sinchphone.exchange.conference.owners import RoomOwners
+from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.management.health import HEALTH_PATHS
 from sinchphone.exchange.messages.postbox import Postbox
@@ -114,7 +115,7 @@ class Sharing:
     def __init__(
         self,
         store: RedisStore,
-        broker: Broker,
+        attendance: SharedAttendance,
         directory: Directory,
         rights: ChannelRights,
         postbox: Postbox,
@@ -129,14 +130,13 @@ class Sharing:
         self._rights = rights
         self._postbox = postbox
         self._calls = calls
-        self._attendance = SharedAttendance(broker, store, store.process)
-        broker.attendance = self._attendance
+        self._attendance = attendance
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
-        """Know what the others know, and from now on all that comes. Raises StoreError."""
-        await self._attendance.recall()
-        await self._rooms.join()
+    async def start(self, broker: Broker, rooms: Rooms | None) -> None:
+        """Know what the others know, and from now on all that comes: for those that listen here, and the rooms here. Raises StoreError."""
+        await self._attendance.recall(broker)
+        await self._rooms.join(rooms.lose if rooms is not None else None)
         await self._requests.join([one.key for one in self._directory.applications()])
         self._postbox.follow()
         await self._calls.follow()

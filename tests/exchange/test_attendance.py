@@ -27,6 +27,12 @@ class Rows:
     def drop(self, table: object, *key: Any) -> None:
         pass
 
+    async def read(self, table: object) -> list[tuple[Any, ...]]:
+        return []
+
+    def follow(self, *_: object) -> None:
+        pass
+
 
 @pytest.fixture
 def rows(monkeypatch: pytest.MonkeyPatch) -> Rows:
@@ -41,15 +47,16 @@ async def poll_once(broker: Broker, *, broke_off: bool = False) -> None:
     broker.end(poll, time.time(), broke_off=broke_off)
 
 
-def told_by(rows: Rows) -> Broker:
-    broker = Broker(ExchangeOptions())
+async def told_by(rows: Rows) -> Broker:
+    shared = SharedAttendance(rows, "one")  # type: ignore[arg-type]
+    broker = Broker(ExchangeOptions(), attendance=shared)
     broker.add_network("sub", "pub", "acme")
-    broker.attendance = SharedAttendance(broker, rows, "one")  # type: ignore[arg-type]
+    await shared.recall(broker)
     return broker
 
 
 async def test_who_polls_again_and_again_is_told_of_once_however_often_it_is_between_two_polls(rows: Rows) -> None:
-    broker, until, pauses = told_by(rows), time.monotonic() + 3 * SETTLED, [0.0]
+    broker, until, pauses = await told_by(rows), time.monotonic() + 3 * SETTLED, [0.0]
     while time.monotonic() < until:
         await poll_once(broker)
         began = time.monotonic()
@@ -59,7 +66,7 @@ async def test_who_polls_again_and_again_is_told_of_once_however_often_it_is_bet
 
 
 async def test_who_stops_to_poll_is_told_of_after_a_while_and_again_when_it_is_back(rows: Rows) -> None:
-    broker = told_by(rows)
+    broker = await told_by(rows)
     await poll_once(broker)
     await asyncio.sleep(SETTLED / 2)
     await poll_once(broker)
@@ -73,14 +80,14 @@ async def test_who_stops_to_poll_is_told_of_after_a_while_and_again_when_it_is_b
 
 
 async def test_whose_connection_broke_off_is_told_of_at_once(rows: Rows) -> None:
-    broker = told_by(rows)
+    broker = await told_by(rows)
     await poll_once(broker)
     await poll_once(broker, broke_off=True)
     assert rows.listens == [True, False]
 
 
 async def test_the_others_are_not_told_that_the_exchange_itself_follows_the_channel_of_a_call(rows: Rows) -> None:
-    broker = told_by(rows)
+    broker = await told_by(rows)
     broker.publish("sub", "call-1", "first", size=5, publisher="ada", now=time.time())
     came = []
     async with asyncio.timeout(10):

@@ -13,7 +13,7 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
 from sinchphone.audio.tones.signals import Loop, Sine
 from sinchphone.errors import MediaError
 from sinchphone.exchange.conference.room import Room, Seat
-from sinchphone.exchange.conference.rooms import Participant, Rooms, RoomSeat
+from sinchphone.exchange.conference.rooms import Participant, Rooms, RoomSeat, TakeDigit
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.media.thread import MediaThread
 from tests.instruments import tone_dbfs
@@ -218,8 +218,8 @@ def rooms(media: MediaThread) -> Rooms:
     return Rooms(media, seats_per_room=3, rooms=2)
 
 
-def enter(rooms: Rooms, name: str, room: str = "tea", application: str = "acme") -> RoomSeat:
-    return rooms.enter(application, room, Participant(f"call-{name}", name, name), nothing)
+def enter(rooms: Rooms, name: str, room: str = "tea", application: str = "acme", takes_digit: TakeDigit | None = None) -> RoomSeat:
+    return rooms.enter(application, room, Participant(f"call-{name}", name, name), nothing, takes_digit)
 
 
 async def test_a_room_opens_with_the_first_and_closes_with_the_last(rooms: Rooms) -> None:
@@ -323,8 +323,10 @@ async def test_digits_reach_all_others_who_take_them(rooms: Rooms) -> None:
     async def refuse(digit: str) -> None:
         raise MediaError("no digits")
 
-    alice, bob, carol = (enter(rooms, name) for name in "abc")
-    alice.takes_digit, bob.takes_digit, carol.takes_digit = take, take, refuse
+    alice = enter(rooms, "a", takes_digit=take)
+    enter(rooms, "b", takes_digit=take)
+    enter(rooms, "c", takes_digit=refuse)
+    enter(rooms, "d")
     await rooms.pass_digit("acme", "tea", alice.participant.id, "5")
     assert told == ["5"]
     await rooms.pass_digit("acme", "elsewhere", alice.participant.id, "5")

@@ -103,6 +103,73 @@ def test_tasks_are_made_by_groups_and_by_the_one_function_that_keeps_them() -> N
     assert not loose
 
 
+def functions_kept(tree: ast.Module, names: re.Pattern[str]) -> Iterator[str]:
+    """Attributes that are declared to keep a function, by one of these types: fields of classes, and what methods keep in ``self``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Attribute) and names.search(ast.unparse(node.annotation)):
+            yield node.target.attr
+        elif isinstance(node, ast.ClassDef):
+            declared = (each for each in node.body if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name))
+            yield from (ast.unparse(each.target) for each in declared if names.search(ast.unparse(each.annotation)))
+
+
+def types_of_functions(tree: ast.Module) -> Iterator[str]:
+    """Names of a module for a type of functions."""
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(name)], value=value) | ast.AnnAssign(target=ast.Name(name), value=ast.expr() as value):
+                if isinstance(value, ast.Subscript) and ast.unparse(value.value) == "Callable":
+                    yield name
+
+
+def set_from_outside(tree: ast.Module) -> Iterator[tuple[ast.Attribute, ast.expr]]:
+    """Attributes of others that are assigned to, and what."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            for each in node.targets:
+                if isinstance(each, ast.Attribute) and ast.unparse(each.value) not in {"self", "cls"}:
+                    yield each, node.value
+
+
+def methods_in(tree: ast.Module, _: re.Pattern[str]) -> Iterator[str]:
+    """The names of methods that are no properties."""
+    for each in tree.body:
+        for method in each.body if isinstance(each, ast.ClassDef) else ():
+            if isinstance(method, Function) and not method.decorator_list and not method.name.startswith("__"):
+                yield method.name
+
+
+def test_no_object_is_given_a_function_by_assignment_from_outside(trees: Trees) -> None:
+    """It has what it calls when it is made, or takes it by a method of its own; nothing overwrites another object's method."""
+    types = re.compile(r"\b(Callable|" + "|".join({name for tree in trees.values() for name in types_of_functions(tree)}) + r")\b")
+    kept = {name for tree in trees.values() for name in functions_kept(tree, types)}
+    methods, fields = ({name for tree in trees.values() for name in of(tree, types)} for of in (methods_in, fields_in))
+    given = [
+        f"{path}:{target.lineno}: {ast.unparse(target)}"
+        for path, tree in trees.items()
+        for target, value in set_from_outside(tree)
+        if target.attr in (kept | methods) - fields or (target.attr in kept and _is_function(value, methods - fields))
+    ]
+    assert not given
+
+
+def _is_function(value: ast.expr, methods: set[str]) -> bool:
+    return isinstance(value, ast.Lambda) or (isinstance(value, ast.Attribute) and value.attr in methods)
+
+
+def fields_in(tree: ast.Module, names: re.Pattern[str]) -> Iterator[str]:
+    """What keeps no function: fields, attributes and properties."""
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name | ast.Attribute)
+            and not names.search(ast.unparse(node.annotation))
+        ):
+            yield node.target.id if isinstance(node.target, ast.Name) else node.target.attr
+        elif isinstance(node, ast.Assign):
+            yield from (each.attr for each in node.targets if isinstance(each, ast.Attribute) and ast.unparse(each.value) == "self")
+
+
 def public_members(node: ast.ClassDef) -> set[str]:
     """What a class defines itself: methods, fields, and what its methods keep in ``self``."""
     defined = {each.name for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}

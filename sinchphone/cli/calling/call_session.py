@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 
@@ -27,7 +27,6 @@ from sinchphone.protocol.call.states import Cause, State
 from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
-    from sinchphone.cli.calling.terminal_calls import TerminalCalls
     from sinchphone.engine.calls.call import Call
 
 FINISH_S: Final = 3.0  # for the call to let go of its files and devices
@@ -60,6 +59,26 @@ class Wishes:
     video_window: VideoWindow = VideoWindow.AUTO
 
 
+class OtherCalls(Protocol):
+    """The calls of one terminal, as one of them sees the others."""
+
+    take_waiting: Callable[[], None] | None
+
+    @property
+    def front(self) -> "CallSession | None":
+        """Who has the keys and the screen."""
+
+    @property
+    def count(self) -> int:
+        """How many calls there are."""
+
+    def other(self, talk: "CallSession") -> "CallSession | None":
+        """The other call that is established, where there are two."""
+
+    def ways(self, talk: "CallSession") -> list[str]:
+        """What keys do about the other call, in a few words each."""
+
+
 class CallSession:
     """Runs one call. ``ending`` says how it went, once ``run`` is over; ``order`` why we ended it, if we did."""
 
@@ -67,7 +86,7 @@ class CallSession:
         self.ending: Ending | None = None
         self.call = call
         self.waiting: Call | None = None  # somebody else, who rings meanwhile
-        self.calls: TerminalCalls | None = None  # of the terminal: this one and another
+        self.calls: OtherCalls | None = None
         self._session = session
         self._call = call
         self._wishes = wishes
@@ -82,6 +101,10 @@ class CallSession:
         self._dialler = Dialler(session, call, wishes.requests.dtmf, self._dialling_over)
         self._call_keys = CallKeys(session, self, self._dialler)
         self.seeing = Seeing(session, call, keys, wishes.video_window, self._outcomes)
+
+    def stand_among(self, calls: OtherCalls) -> None:
+        """The terminal may have another call too: told before ``run``."""
+        self.calls = calls
 
     async def run(self) -> Ending:
         """Follow the call to its end. Cancelling leaves the call to its owner, the client, which hangs up."""

@@ -29,9 +29,10 @@ MOST: Final = 2
 class TerminalCalls:
     """``run`` each call through it."""
 
-    def __init__(self, session: "Session", keys: Keys) -> None:
+    def __init__(self, session: "Session", keys: Keys, take_waiting: Callable[[], None] | None = None) -> None:
+        """``take_waiting`` answers who waits, beside the call in front, where that is wanted."""
         self.front: CallSession | None = None
-        self.take_waiting: Callable[[], None] | None = None  # answers who waits, beside the call in front
+        self.take_waiting = take_waiting
         self._session = session
         self._keys = keys
         self._talks: list[CallSession] = []
@@ -46,7 +47,7 @@ class TerminalCalls:
         """Follow the call to its end, in front of the others; then the one before is in front again."""
         before, self.front = self.front, talk
         self._talks.append(talk)
-        talk.calls = self
+        talk.stand_among(self)
         if self._reader is None:
             self._keys.forget()
             self._reader = start_task(self._read(), name="keys of calls")

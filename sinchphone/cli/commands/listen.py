@@ -124,8 +124,7 @@ class _Listener:
         self._session = session
         self._phone = phone
         self._keys = keys
-        self._calls = TerminalCalls(session, keys)
-        self._calls.take_waiting = self.take_waiting
+        self._calls = TerminalCalls(session, keys, self.take_waiting)
         self._beside: set[asyncio.Task[None]] = set()  # calls that were answered while another went on
         self._wishes = Wishes(
             max_duration=session.options.max_duration,

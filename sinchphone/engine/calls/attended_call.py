@@ -14,16 +14,20 @@ _DECIDED = (BUSY, 600, 603)  # what people decide (RFC 3261 21.4.24, 21.6): MXP'
 class AttendedCall(Call):
     """An incoming call that an attendant has."""
 
-    heard_muted: Callable[[bool], None] | None = None  # is told when the caller says whether it's muted
+    _told_of_muting: Callable[[bool], None] | None = None
 
     def tell_client_event(self, body: str) -> None:
         """Tell the caller something that MXP has no word for."""
         self._driver.put(v.TellClientEvent(body))
 
+    def report_muting(self, told: Callable[[bool], None]) -> None:
+        """From now on ``told`` is called when the caller says whether it's muted."""
+        self._told_of_muting = told
+
     def _hear_client_event(self, body: str) -> None:
         event = decode_room_event(body)
-        if isinstance(event, MutedHere) and self.heard_muted is not None:
-            self.heard_muted(event.muted)
+        if isinstance(event, MutedHere) and self._told_of_muting is not None:
+            self._told_of_muting(event.muted)
         else:
             super()._hear_client_event(body)
 

@@ -26,15 +26,17 @@ class RoomOwners:
 
     def __init__(self, store: Store | None = None, process: str = "") -> None:
         self.process = process
-        self.lost: Callable[[str, str], None] = lambda application, room: None  # told where others took us for dead
         self._store = store
         self._owners: dict[_Room, str] = {}
         self._claimed_at: dict[_Room, float] = {}  # of ours (monotonic)
         self._occupied: set[_Room] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._tell_lost: Callable[[str, str], None] | None = None
 
-    async def join(self) -> None:
-        """Know whose the rooms are. Raises StoreError."""
+    async def join(self, lost: Callable[[str, str], None] | None = None) -> None:
+        """Know whose the rooms are. ``lost`` is told of each room (application, id) that became another's,
+        since others took us for dead. Raises StoreError."""
+        self._tell_lost = lost
         if self._store is not None:
             for row in await self._store.read(ROOM_OWNERS):
                 self._came(row)
@@ -113,4 +115,5 @@ class RoomOwners:
 
     def _lose(self, room: _Room) -> None:
         self._claimed_at.pop(room, None)
-        self.lost(*room)
+        if self._tell_lost is not None:
+            self._tell_lost(*room)

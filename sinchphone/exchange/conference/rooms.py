@@ -61,10 +61,19 @@ class RoomSeat:
 
     ports: MediaPorts | None = None
 
-    def __init__(self, participant: Participant, room: Room, media: MediaThread, kick: Kick, empty: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        participant: Participant,
+        room: Room,
+        media: MediaThread,
+        kick: Kick,
+        empty: Callable[[], None],
+        takes_digit: TakeDigit | None = None,
+    ) -> None:
+        """``takes_digit`` tells the participant what another one pressed."""
         self.participant = participant
         self.kick = kick
-        self.takes_digit: TakeDigit | None = None  # who tells the participant what another one pressed
+        self.takes_digit = takes_digit
         self._since = time.monotonic()
         self._muted_self = False
         self._seat = Seat(participant.id)
@@ -159,7 +168,9 @@ class SeatSound:
 class RoomMixer(Protocol):
     """Mixes rooms elsewhere."""
 
-    def seat(self, key: tuple[str, str], participant: Participant, kick: Kick, empty: Callable[[], None]) -> RoomSeat:
+    def seat(
+        self, key: tuple[str, str], participant: Participant, kick: Kick, empty: Callable[[], None], takes_digit: TakeDigit | None
+    ) -> RoomSeat:
         """A seat in the room of that application and id."""
 
     async def trouble(self) -> str | None:
@@ -185,7 +196,6 @@ class Rooms:
         """``media`` carries the sound; it is started with the first participant. ``talkers``: how many are heard at once in a room.
         ``owners``: whose the rooms are, where this exchange has several processes; ``mixer``: who mixes in place of this process."""
         self.owners = owners or RoomOwners()
-        self.owners.lost = self._lose
         self._leaving: set[asyncio.Task[None]] = set()
         self._media = media
         self._mixer = mixer
@@ -211,8 +221,9 @@ class Rooms:
         if found is not None and len(found[1]) >= self._seats_per_room:
             raise too_many(f"the conference room is full: {len(found[1])} people are in it")
 
-    def enter(self, application: str, room_id: str, participant: Participant, kick: Kick) -> RoomSeat:
-        """A seat in the room, which is opened if need be. ``kick`` ends the participant's call; whoever made that call then leaves."""
+    def enter(self, application: str, room_id: str, participant: Participant, kick: Kick, takes_digit: TakeDigit | None = None) -> RoomSeat:
+        """A seat in the room, which is opened if need be. ``kick`` ends the participant's call; whoever made that call then leaves.
+        ``takes_digit`` tells the participant what another one pressed, where they can be told."""
         self.check(application, room_id)
         key = application, room_id
         room, seats = self._rooms.setdefault(key, (Room(self._talkers, self._media.lateness), {}))
@@ -228,9 +239,9 @@ class Rooms:
 
         self.owners.opened(*key)
         if self._mixer is not None:
-            seat = self._mixer.seat(key, participant, kick, empty)
+            seat = self._mixer.seat(key, participant, kick, empty, takes_digit)
         else:
-            seat = RoomSeat(participant, room, self._media.start(), kick, empty)
+            seat = RoomSeat(participant, room, self._media.start(), kick, empty, takes_digit)
         seats[participant.id] = seat
         return seat
 
@@ -291,7 +302,7 @@ class Rooms:
             if owner == application:
                 await self.kick_all(owner, room_id)
 
-    def _lose(self, application: str, room_id: str) -> None:
+    def lose(self, application: str, room_id: str) -> None:
         """The room is another process's: ours was taken for dead."""
         if (application, room_id) in self._rooms:
             start_task(self.kick_all(application, room_id), name="leave a room", among=self._leaving)

@@ -57,13 +57,19 @@ async def take_seat(line: CallLine, rooms: Rooms, media: MediaThread, port: Port
     async def kick() -> None:
         await call.refuse(REMOVED)
 
+    async def takes_digit(digit: str) -> None:
+        await call.dtmf(digit)
+
     seat = rooms.enter(
-        line.application.key, request.identity, Participant(line.known_as or request.call_id, who, request.caller_id or who), kick
+        line.application.key,
+        request.identity,
+        Participant(line.known_as or request.call_id, who, request.caller_id or who),
+        kick,
+        takes_digit,
     )
     try:
         call, channel = _call(line, seat.sound, media, port, seat.ports)
-        seat.takes_digit = call.dtmf
-        call.heard_muted = seat.mute_self
+        call.report_muting(seat.mute_self)
         await _carry(line, call, channel, _welcome(call, partial(rooms.roster, line.application.key, request.identity, seat)))
     finally:
         await seat.leave()

@@ -21,17 +21,23 @@ _Key: TypeAlias = tuple[str, str, str]  # application, network, channel
 
 
 class SharedAttendance:
-    """This process's end of it: ``process`` is its name."""
+    """This process's end of it: ``process`` is its name. ``recall`` before somebody listens."""
 
-    def __init__(self, broker: Broker, store: Store, process: str) -> None:
-        self._broker = broker
+    def __init__(self, store: Store, process: str) -> None:
+        self._broker: Broker | None = None  # who serves those that listen here
         self._store = store
         self._process = process
         self._told: set[_Key] = set()
         self._ended: dict[_Key, tuple[float, float]] = {}  # when the last poll did: by the loop's clock, and the wall's
 
-    async def recall(self) -> None:
-        """Know where somebody listens. Raises StoreError."""
+    @property
+    def _served(self) -> Broker:
+        assert self._broker is not None, "recalled before somebody listens"
+        return self._broker
+
+    async def recall(self, broker: Broker) -> None:
+        """Know where somebody listens, and tell ``broker`` of it from now on. Raises StoreError."""
+        self._broker = broker
         for row in await self._store.read(LISTENING):
             self._came(row)
         self._store.follow(LISTENING, self._came, self._went)
@@ -77,7 +83,7 @@ class SharedAttendance:
         """Tell that nobody listens any more, where nobody has for long enough."""
         loop, (ended_at, until) = asyncio.get_running_loop(), self._ended[key]
         rest = ended_at + SETTLED_SECONDS - loop.time()
-        if rest > 0 and not self._broker.is_polled(*key[1:]):
+        if rest > 0 and not self._served.is_polled(*key[1:]):
             loop.call_later(rest, partial(self._look, key))
             return
         del self._ended[key]
@@ -85,7 +91,7 @@ class SharedAttendance:
 
     def _tell(self, application: str, network: str, channel: str, until: float, *, broke_off: bool) -> None:
         key = (application, network, channel)
-        if key in self._told and not self._broker.is_polled(network, channel):
+        if key in self._told and not self._served.is_polled(network, channel):
             self._told.discard(key)
             self._put_end(application, network, channel, until, broke_off=broke_off)
 
@@ -105,14 +111,14 @@ class SharedAttendance:
     def _came(self, row: Row) -> None:
         application, process, network, channel, until, broke_off = row
         if process != self._process:
-            self._broker.heard_elsewhere(network, channel, process, float("inf") if until < 0 else until, broke_off=bool(broke_off))
+            self._served.heard_elsewhere(network, channel, process, float("inf") if until < 0 else until, broke_off=bool(broke_off))
         elif until >= 0 and (application, network, channel) in self._told:  # others took us for dead
             self._store.put(LISTENING, application, process, network, channel, _FOREVER, 0)
 
     def _went(self, key: tuple[Any, ...]) -> None:
         application, process, network, channel = key
         if process != self._process:
-            self._broker.left_elsewhere(network, channel, process)
+            self._served.left_elsewhere(network, channel, process)
         else:
             self._told.discard((application, network, channel))
-            self._broker.dismiss(network, channel)
+            self._served.dismiss(network, channel)

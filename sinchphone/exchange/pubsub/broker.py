@@ -217,10 +217,13 @@ class _Network:
 class Broker:
     """All networks of an exchange. ``now`` is wall clock time [s since the epoch] throughout."""
 
-    def __init__(self, options: ExchangeOptions, record: EventRecord | None = None, feed: Feed | None = None) -> None:
-        """``record`` is told of all that is published; ``feed``: the messages of all processes, where this exchange has several."""
+    def __init__(
+        self, options: ExchangeOptions, record: EventRecord | None = None, feed: Feed | None = None, attendance: Attendance | None = None
+    ) -> None:
+        """``record`` is told of all that is published; ``feed``: the messages of all processes, where this exchange has several, and
+        ``attendance``, who tells them where somebody listens."""
         self.feed = feed
-        self.attendance: Attendance | None = None
+        self._attendance = attendance
         self._options = options
         self._record = record or EventRecord(is_on=False)
         self._networks: dict[str, _Network] = {}
@@ -330,8 +333,8 @@ class Broker:
             channel.hear(now)
             channel.polls.append(poll)
             channel.broke_off_at = None
-            if self.attendance is not None:
-                self.attendance.began(network.application, poll.subscribe_key, name)
+            if self._attendance is not None:
+                self._attendance.began(network.application, poll.subscribe_key, name)
 
     def end(self, poll: Poll, now: float, *, broke_off: bool = False) -> None:
         """A listener stops to wait; unless it has said goodbye it may be back in a moment. ``broke_off``: it closed its connection."""
@@ -342,8 +345,8 @@ class Broker:
                 channel.polls.remove(poll)
                 channel.heard_at = now
                 channel.leave(self._left, poll.listener)
-                if self.attendance is not None and not channel.polls:
-                    self.attendance.ended(network.application, poll.subscribe_key, name, now, broke_off=broke_off)
+                if self._attendance is not None and not channel.polls:
+                    self._attendance.ended(network.application, poll.subscribe_key, name, now, broke_off=broke_off)
         if broke_off:  # what it listened to by other requests, which may just have been answered, is left alone too
             for channel in self._left.get(poll.listener, ()):
                 if not channel.polls:
@@ -378,16 +381,16 @@ class Broker:
         """Somebody is about to listen: counts as listening for a moment."""
         network = self._network(subscribe_key)
         network.channel(channel).hear(now)
-        if self.attendance is not None:
-            self.attendance.expected(network.application, subscribe_key, channel, now)
+        if self._attendance is not None:
+            self._attendance.expected(network.application, subscribe_key, channel, now)
 
     def leave(self, subscribe_key: str, channels: Iterable[str], listener: str) -> None:
         """A listener says that it won't be back. Raises UnknownKeyError."""
         network = self._network(subscribe_key)
         for name in set(channels) & network.channels.keys():
             channel = network.channels[name]
-            if self.attendance is not None:
-                self.attendance.left(network.application, subscribe_key, name, channel.elsewhere)
+            if self._attendance is not None:
+                self._attendance.left(network.application, subscribe_key, name, channel.elsewhere)
             for poll in channel.polls:
                 if poll.listener == listener:
                     poll.bell.set()

@@ -87,6 +87,14 @@ class PushAgent:
     tokens: dict[str, str] = field(default_factory=dict)  # by channel id
     waiting: dict[str, _Waiting] = field(default_factory=dict)  # by message id, oldest first
 
+    def arrive(self, deliver: Deliver) -> None:
+        """It's connected, and told over that connection."""
+        self.deliver = deliver
+
+    def depart(self, now: float) -> None:
+        """It isn't any more."""
+        self.deliver, self.away_since = None, now
+
 
 @quick_dataclass(frozen=True, slots=True)
 class _Subscription:
@@ -114,7 +122,7 @@ class PushService:
                 raise PushRefusedError(503, 202, f"{MAX_AGENTS} agents are connected already")
             agent = PushAgent(secrets.token_hex(16))
             self._agents[agent.uaid] = agent
-        agent.deliver = deliver
+        agent.arrive(deliver)
         for message_id in [name for name, waiting in agent.waiting.items() if waiting.until <= now]:
             del agent.waiting[message_id]
         for message_id, waiting in agent.waiting.items():
@@ -166,7 +174,7 @@ class PushService:
     def part(self, agent: PushAgent, deliver: Deliver, now: float) -> None:
         """An agent's connection is gone, unless it has another one by now."""
         if agent.deliver is deliver:
-            agent.deliver, agent.away_since = None, now
+            agent.depart(now)
 
     def register(self, agent: PushAgent, channel_id: str, key: bytes, origin: str) -> str:
         """Subscribe; the endpoint, under ``origin`` (scheme and host). ``key`` is the public key of the one sender. Again with the same

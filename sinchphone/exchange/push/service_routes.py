@@ -148,7 +148,7 @@ class _Connection:
     async def _greet(self, message: dict[str, Any]) -> None:
         said: list[dict[str, Any]] = []  # what waits comes after our hello
         self._agent = await self._shared.greet(str(message.get("uaid") or ""), said.append, time.time())
-        self._agent.deliver = self._deliver
+        self._agent.arrive(self._deliver)
         self._deliver({"messageType": "hello", "uaid": self._agent.uaid, "status": 200, "use_webpush": True, "broadcasts": {}})
         for one in said:
             self._deliver(one)

@@ -142,9 +142,7 @@ class LocalBridge:
         await self._caller.quiet()
         await self._join_sound()
         self._beside += [self._lifetime.spawn(self._pass_digits(), "digits"), self._lifetime.spawn(self._hold_news.run(), "hold")]
-        self._caller.holds = self._hold_news.changed
-        self._caller.other = self._at.leg
-        self._hold_news.changed(held=not self._caller.hears)
+        self._caller.bridge_to(self._at.leg, self._hold_news.changed)
 
     async def part(self) -> None:
         """The caller goes elsewhere. May be called twice."""
@@ -152,7 +150,7 @@ class LocalBridge:
             task.cancel()
         await self._audio_bridge.close()
         await self._at.close()
-        self._caller.holds = self._caller.other = None
+        self._caller.end_bridge()
         self._caller.hold_news.changed(held=False)
 
     async def take(self, event: LegEvent) -> None:

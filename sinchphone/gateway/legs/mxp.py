@@ -294,7 +294,7 @@ class MxpIncomingLeg(_MxpLeg):
         self.dialled = Dialled(request.domain, request.identity)
         self.headers: Mapping[str, str] = dict(request.headers)
         self.offer: str | None = request.offer.sdp
-        self.heard_muted: Callable[[bool], None] | None = None  # is told when the user says whether they are muted
+        self._told_of_muting: Callable[[bool], None] | None = None
         self._legacy = ":" in line.caller.instance_id
         self._line = line
 
@@ -302,10 +302,14 @@ class MxpIncomingLeg(_MxpLeg):
         """Carry the leg until it is over. Cancelling it hangs up."""
         await self._carry(self._line.frames())
 
+    def report_muting(self, told: Callable[[bool], None]) -> None:
+        """From now on ``told`` is called when the user says whether they are muted."""
+        self._told_of_muting = told
+
     def _hear_room_event(self, body: str) -> None:
         event = decode_room_event(body)
-        if isinstance(event, MutedHere) and self.heard_muted is not None:
-            self.heard_muted(event.muted)
+        if isinstance(event, MutedHere) and self._told_of_muting is not None:
+            self._told_of_muting(event.muted)
 
     async def ring(self) -> None:
         """ACK without an answer."""

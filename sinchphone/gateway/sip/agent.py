@@ -216,13 +216,17 @@ class SipAgent:
             trunk=trunk,
             headers=MappingProxyType({}),
         )
-        usage = Usage(session, facts, self._wire, self._resolver)
-        usage.transport = transport
-        usage.barred = barred
-        usage.user = caller.uri.user
-        usage.leads_in = self._leads_in
-        if target.hop is not None and not target.route:
-            usage.direct = (target.uri.for_request(), target.hop)
+        usage = Usage(
+            session,
+            facts,
+            self._wire,
+            self._resolver,
+            user=caller.uri.user,
+            transport=transport,
+            barred=barred,
+            direct=(target.uri.for_request(), target.hop) if target.hop is not None and not target.route else None,
+            leads_in=self._leads_in,
+        )
         self._begin(usage)
         usage.feed(v.SipDial())
         return usage.call
@@ -387,8 +391,8 @@ class SipAgent:
             source=hop,
             max_forwards=min(request.number("Max-Forwards") or 0, MAX_FORWARDS) if request.first("Max-Forwards") else MAX_FORWARDS,
         )
-        usage = Usage(SipSession.incoming(self._session_options, key, request, time.monotonic()), facts, self._wire, self._resolver)
-        usage.user = request.uri.user
+        session = SipSession.incoming(self._session_options, key, request, time.monotonic())
+        usage = Usage(session, facts, self._wire, self._resolver, user=request.uri.user)
         self._invites[key] = usage
         self._begin(usage)
         usage.wake()

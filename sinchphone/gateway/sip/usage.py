@@ -30,15 +30,29 @@ _Outgoing: TypeAlias = v.SendRequest | v.SendAck | v.CancelRequest
 class Usage:
     """One call's session, its way to the peer, and its SipCall."""
 
-    def __init__(self, session: SipSession, facts: SipCallFacts, wire: Wire, resolver: Resolver) -> None:
+    def __init__(
+        self,
+        session: SipSession,
+        facts: SipCallFacts,
+        wire: Wire,
+        resolver: Resolver,
+        *,
+        user: str | None,
+        transport: Transport | None = None,
+        barred: Container[str] = (),
+        direct: tuple[SipUri, Hop] | None = None,
+        leads_in: Callable[[Hop | None, Hop], bool] | None = None,
+    ) -> None:
+        """``user``: for Contact. ``transport``: of a caller who insists. ``barred``: addresses that the call may not lead to. ``direct``:
+        the way to a registered phone. ``leads_in``: whether a redirection that came from there to that hop is a trespass."""
         self.session = session
         self.call = SipCall(facts, self._order)
-        self.transport: Transport | None = None  # of a caller who insists
-        self.barred: Container[str] = ()  # addresses that the call may not lead to
-        self.direct: tuple[SipUri, Hop] | None = None  # the way to a registered phone
         self.flow: Hop | None = facts.source  # where the peer's last message came from
-        self.user: str | None = None  # for Contact
-        self.leads_in: Callable[[Hop | None, Hop], bool] = lambda _, __: False  # whether a redirection to that hop is a trespass
+        self._user = user
+        self._transport = transport
+        self._barred = barred
+        self._direct = direct
+        self._leads_in = leads_in
         self._wire = wire
         self._resolver = resolver
         self._attempts: dict[int, Attempt] = {}
@@ -107,7 +121,7 @@ class Usage:
             case v.SendRequest() | v.SendAck() | v.CancelRequest():
                 self._outbox.put_nowait(effect)
             case v.Reply(key, response):
-                self._wire.respond(key, response, user=self.user, secure=self.call.target.is_secure)
+                self._wire.respond(key, response, user=self._user, secure=self.call.target.is_secure)
             case v.Notify(v.Refused(status)) if self._trouble is not None:
                 self.call.notify(v.Refused(status, str(self._trouble), self._trouble))
             case v.Notify(event):
@@ -128,17 +142,17 @@ class Usage:
             hops, self._trouble = [], error  # a 503 without a way
         else:
             self._trouble = None
-        if self.session.tried and not effect.in_dialog:
-            hops = [one for one in hops if not self.leads_in(self.flow, one)]
+        if self._leads_in is not None and self.session.tried and not effect.in_dialog:
+            hops = [one for one in hops if not self._leads_in(self.flow, one)]
         if not self._is_closed:
-            attempt = self._wire.prepare(effect.request, hops, lambda one: self._answered(effect.serial, one), user=self.user)
+            attempt = self._wire.prepare(effect.request, hops, lambda one: self._answered(effect.serial, one), user=self._user)
             self._attempts[effect.serial] = attempt
             attempt.go()
 
     async def _ways(self, request: Request, next_uri: SipUri, *, in_dialog: bool) -> list[Hop]:
         """The hops to try. In a dialog, a peer's own connection goes first; so does its source where its Contact is behind a NAT."""
-        if self.direct is not None and next_uri.is_same_as(self.direct[0]):
-            return [self.direct[1]]
+        if self._direct is not None and next_uri.is_same_as(self._direct[0]):
+            return [self._direct[1]]
         flow = self.flow if in_dialog else None
         is_routed = bool(request.all("Route"))
         leads_there = next_uri.host == (flow.host if flow else None) and next_uri.transport in (None, flow.transport if flow else None)
@@ -157,8 +171,8 @@ class Usage:
                 return []
             raise NetworkError("that SIP transport isn't spoken here")
         transport = TRANSPORTS[asked] if asked else None
-        if not in_dialog and self.transport is not None:
-            transport = self.transport
+        if not in_dialog and self._transport is not None:
+            transport = self._transport
         try:
             hops = await self._resolver.resolve(uri.parameter("maddr") or uri.host, uri.port, transport, secure=uri.is_secure)
             if not in_dialog:
@@ -170,7 +184,7 @@ class Usage:
             raise
 
     def _permitted(self, hops: list[Hop]) -> list[Hop]:
-        permitted = [hop for hop in hops if hop.host not in self.barred]
+        permitted = [hop for hop in hops if hop.host not in self._barred]
         if not permitted:
             raise ForbiddenError("that address is the trunk's, which is called by phone number only")
         return permitted

@@ -8,7 +8,7 @@ from sinchphone.errors import MediaError
 from sinchphone.exchange.conference.janus.link import JanusLink
 from sinchphone.exchange.conference.janus.room import JanusRoom
 from sinchphone.exchange.conference.janus.seat import JanusSeat
-from sinchphone.exchange.conference.rooms import Kick, Participant
+from sinchphone.exchange.conference.rooms import Kick, Participant, TakeDigit
 from sinchphone.media.thread import MediaThread
 
 
@@ -22,12 +22,14 @@ class JanusMixer:
         self._media = media
         self._rooms: WeakValueDictionary[tuple[str, str], JanusRoom] = WeakValueDictionary()  # as long as somebody has a seat
 
-    def seat(self, key: tuple[str, str], participant: Participant, kick: Kick, empty: Callable[[], None]) -> JanusSeat:
+    def seat(
+        self, key: tuple[str, str], participant: Participant, kick: Kick, empty: Callable[[], None], takes_digit: TakeDigit | None
+    ) -> JanusSeat:
         """A seat in the room of that application and id."""
         room = self._rooms.get(key)
         if room is None:
             room = self._rooms[key] = JanusRoom(self._link)
-        return JanusSeat(participant, room, self._host, self._media.start(), kick, empty)
+        return JanusSeat(participant, room, self._host, self._media.start(), kick, empty, takes_digit)
 
     async def trouble(self) -> str | None:
         """Why it can't mix now."""

@@ -22,7 +22,7 @@ from sinchphone.exchange.conference.janus.link import Hear
 from sinchphone.exchange.conference.janus.port import JanusPorts, plugin_data
 from sinchphone.exchange.conference.janus.room import JanusRoom, Joined
 from sinchphone.exchange.conference.room import Room, Seat
-from sinchphone.exchange.conference.rooms import Kick, Participant, RoomSeat, SeatSound
+from sinchphone.exchange.conference.rooms import Kick, Participant, RoomSeat, SeatSound, TakeDigit
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.media.port import RtpPassingPort, RtpPortOptions
 from sinchphone.media.sound import AudioLeg
@@ -39,10 +39,17 @@ class JanusSeat(RoomSeat):
     """One seat. ``host`` is where Janus is."""
 
     def __init__(
-        self, participant: Participant, janus: JanusRoom, host: str | None, media: MediaThread, kick: Kick, empty: Callable[[], None]
+        self,
+        participant: Participant,
+        janus: JanusRoom,
+        host: str | None,
+        media: MediaThread,
+        kick: Kick,
+        empty: Callable[[], None],
+        takes_digit: TakeDigit | None = None,
     ) -> None:
         room = Room()
-        super().__init__(participant, room, media, kick, empty)
+        super().__init__(participant, room, media, kick, empty, takes_digit)
         self.ports = JanusPorts(self._enter)
         self.sound = _JanusSound(self._seat, room, media, self._join)
         self._room = room

@@ -59,7 +59,7 @@ class LocalEnd:
         self._previewed = self._picked_up = False
         self.hold_news = HoldNews(self._tell_hold)  # for the caller
         self.other: Leg | None = None  # who talks with the caller; None: an end of ours
-        self.holds: Callable[..., None] | None = None  # is told whether the caller holds
+        self._told_of_hold: Callable[..., None] | None = None
 
     @property
     def caller(self) -> IncomingLeg:
@@ -172,9 +172,18 @@ class LocalEnd:
         """Whether the caller wants to hear, as agreed last; before that it does."""
         return not self._at.is_connected.is_set() or self._at.hears
 
+    def bridge_to(self, other: Leg, told_of_hold: Callable[..., None]) -> None:
+        """The caller talks with ``other``; ``told_of_hold`` is told whether the caller holds (``held``), now and when that changes."""
+        self.other, self._told_of_hold = other, told_of_hold
+        self._tell_holding()
+
+    def end_bridge(self) -> None:
+        """They don't talk with each other any more. May be called twice."""
+        self.other = self._told_of_hold = None
+
     def _tell_holding(self) -> None:
-        if self.holds is not None:
-            self.holds(held=not self.hears)
+        if self._told_of_hold is not None:
+            self._told_of_hold(held=not self.hears)
 
     async def _take_digit(self, heard: media.PortDigitHeard, path: DigitPath) -> None:
         if self._presses.counts(heard.digit, path, heard.duration_ms, time.monotonic()) and not self.digits.full():

@@ -120,11 +120,11 @@ async def enter_room(
         lifetime.end(CallEnding("exchange", Failure(603, REMOVED.message), Reason.MANAGER_HANGUP))
 
     name = caller.caller
-    taken = rooms.enter(application, route.room, Participant(caller.id, name.identity, name.caller_id or name.identity), kick)
+    who = Participant(caller.id, name.identity, name.caller_id or name.identity)
+    taken = rooms.enter(application, route.room, who, kick, end.send_digits)
     lifetime.keep(taken.leave)
     connection.keep(taken.leave)
     taken.play_alone(route.music)
-    taken.takes_digit = end.send_digits
     await end.pick_up()
     await end.heard()
     await end.quiet()
@@ -137,7 +137,7 @@ async def enter_room(
         case DtmfMode.IGNORE:
             pass
     if isinstance(caller, MxpIncomingLeg):  # phones have no word for it
-        caller.heard_muted = taken.mute_self
+        caller.report_muting(taken.mute_self)
         connection.spawn(tell_roster(partial(rooms.roster, application, route.room, taken), caller.tell_client_event), "roster")
     connection.seat = taken
 
