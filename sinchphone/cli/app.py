@@ -38,7 +38,7 @@ COMMANDS: Final = {
 }
 
 
-class _Commands(CommandGroup):
+class _AllCommands(CommandGroup):
     """Knows that ``sinchphone +1415…`` was meant as ``sinchphone call +1415…``."""
 
     planned = COMMANDS
@@ -81,7 +81,7 @@ def _check_color(value: str | None) -> str | None:
 
 
 app = typer.Typer(
-    cls=_Commands,
+    cls=_AllCommands,
     name="sinchphone",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -18,7 +18,7 @@ class PictureSetting:
 
 
 @quick_dataclass(frozen=True, slots=True)
-class _Step:
+class _Quality:
     bitrate: int  # from here on [bit/s]
     height: int
     rate: float
@@ -26,14 +26,14 @@ class _Step:
 
 
 _STEPS: Final = (
-    _Step(16_000, 90, 5.0, 40_000),
-    _Step(35_000, 90, 10.0, 70_000),
-    _Step(60_000, 180, 7.5, 150_000),
-    _Step(80_000, 180, 15.0, 250_000),
-    _Step(115_000, 270, 15.0, 400_000),
-    _Step(155_000, 360, 15.0, 590_000),
-    _Step(750_000, 360, 30.0, 1_050_000),
-    _Step(1_500_000, 720, 30.0, 2_100_000),
+    _Quality(16_000, 90, 5.0, 40_000),
+    _Quality(35_000, 90, 10.0, 70_000),
+    _Quality(60_000, 180, 7.5, 150_000),
+    _Quality(80_000, 180, 15.0, 250_000),
+    _Quality(115_000, 270, 15.0, 400_000),
+    _Quality(155_000, 360, 15.0, 590_000),
+    _Quality(750_000, 360, 30.0, 1_050_000),
+    _Quality(1_500_000, 720, 30.0, 2_100_000),
 )
 LEAST_BITRATE: Final = _STEPS[0].bitrate
 _ABOVE: Final = 1.15  # of a step's bit rate, before one climbs to it again
@@ -49,7 +49,7 @@ class PictureLadder:
 
     def __init__(self, width: int, height: int, rate: float) -> None:
         self._source = (even(width), even(height), rate)
-        self._step: _Step | None = None
+        self._step: _Quality | None = None
         self._setting: PictureSetting | None = None
         self._changed_at = 0.0
 
@@ -75,14 +75,14 @@ class PictureLadder:
         self._setting = replace(self._sized(step), bitrate=int(bitrate))
         return self._setting
 
-    def _affordable(self, bitrate: float) -> _Step | None:
+    def _affordable(self, bitrate: float) -> _Quality | None:
         below = [step for step in _STEPS if bitrate >= step.bitrate * (_ABOVE if self._is_above(step) else 1.0)]
         return below[-1] if below else None
 
-    def _is_above(self, step: _Step) -> bool:
+    def _is_above(self, step: _Quality) -> bool:
         return self._step is not None and step.bitrate > self._step.bitrate
 
-    def _sized(self, step: _Step) -> PictureSetting:
+    def _sized(self, step: _Quality) -> PictureSetting:
         width, height, rate = self._source
         scale = min(1.0, step.height / height)
         return PictureSetting(even(round(width * scale)), even(round(height * scale)), min(rate, step.rate), step.bitrate)

@@ -42,7 +42,7 @@ from sinchphone.cli.terminal.output.listings import (
 )
 from sinchphone.cli.terminal.output.rendering import RENDERERS
 from sinchphone.cli.terminal.output.report import Report
-from sinchphone.cli.terminal.output.results import Delivery, Via
+from sinchphone.cli.terminal.output.results import MessageState, MessageTransport
 from sinchphone.engine.calls.call_events import CallEvent
 from sinchphone.engine.events.events import ClientEvent
 from sinchphone.media.port import PortStats
@@ -145,9 +145,9 @@ EVENTS: list[e.Event] = [
     e.DevicesChanged(call_id="1", microphone=None, loudspeaker="Jabra Headset"),
     e.CheckFinished(call_id="1", echo=False, sound=False, packets_received=0, delay_ms=None, level_dbfs=None),
     e.CheckFinished(call_id="1", echo=True, sound=True, packets_received=99, delay_ms=100, level_dbfs=-14.0),
-    e.MessageSent(message_id="m", recipients=["bob", "+46700000001"], via=Via.INSTANT, elsewhere=False),
-    e.MessageSent(message_id="m", recipients=["bob"], via=Via.INSTANT, elsewhere=True, text="on my way"),
-    e.MessageSent(message_id="m", recipients=["+46700000001"], via=Via.SMS, elsewhere=False, text="hi", simulated=True),
+    e.MessageSent(message_id="m", recipients=["bob", "+46700000001"], via=MessageTransport.INSTANT, elsewhere=False),
+    e.MessageSent(message_id="m", recipients=["bob"], via=MessageTransport.INSTANT, elsewhere=True, text="on my way"),
+    e.MessageSent(message_id="m", recipients=["+46700000001"], via=MessageTransport.SMS, elsewhere=False, text="hi", simulated=True),
     e.MessageDelivered(message_id="m", recipient="bob"),
     e.MessageFailed(message_id=None, recipient="bob", reason="no network", hint=None),
     e.MessageReceived(message_id="m", sender="bob", recipients=["ada"], text="tea?", headers={"k": "v"}),
@@ -255,8 +255,8 @@ EVENTS: list[e.Event] = [
         recordings=[],
         error=None,
         messages=[
-            e.MessageStatus(message_id="m", recipient="bob", via=Via.INSTANT, status=Delivery.SENT),
-            e.MessageStatus(message_id=None, recipient="+46", via=Via.SMS, status=Delivery.FAILED),
+            e.MessageStatus(message_id="m", recipient="bob", via=MessageTransport.INSTANT, status=MessageState.SENT),
+            e.MessageStatus(message_id=None, recipient="+46", via=MessageTransport.SMS, status=MessageState.FAILED),
         ],
     ),
 ]

@@ -4,7 +4,7 @@ import pytest
 
 from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.output.listings import DeviceFound
-from sinchphone.cli.terminal.output.results import Via
+from sinchphone.cli.terminal.output.results import MessageTransport
 from sinchphone.cli.terminal.screen.screen import Screen
 from sinchphone.cli.terminal.screen.status_line import Status
 from sinchphone.options import Place
@@ -151,9 +151,9 @@ def test_without_a_terminal_nothing_is_drawn() -> None:
 
 
 def test_what_another_device_of_ours_wrote_is_shown_with_its_text() -> None:
-    assert written(e.MessageSent(message_id="m", recipients=["bob", "carol"], via=Via.INSTANT, elsewhere=True, text="on my way\nsoon"))[
-        0
-    ] == ("you to bob, carol, on another device: on my way\n  soon\n")
+    assert written(
+        e.MessageSent(message_id="m", recipients=["bob", "carol"], via=MessageTransport.INSTANT, elsewhere=True, text="on my way\nsoon")
+    )[0] == ("you to bob, carol, on another device: on my way\n  soon\n")
 
 
 @pytest.mark.parametrize(

@@ -296,7 +296,9 @@ def tell_message(session: Session, event: "MessageEvent", *, aside: bool = False
             if not elsewhere:
                 session.sent_here.add(one.id)
             session.tell(
-                e.MessageSent(message_id=one.id, recipients=list(one.recipients), via=e.Via.INSTANT, elsewhere=elsewhere, text=one.text)
+                e.MessageSent(
+                    message_id=one.id, recipients=list(one.recipients), via=e.MessageTransport.INSTANT, elsewhere=elsewhere, text=one.text
+                )
             )
         case engine.MessageDelivered(message_id=message_id, recipient=recipient):
             older = message_id not in session.sent_here  # of an earlier command, whose result it was

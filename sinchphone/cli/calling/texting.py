@@ -90,25 +90,28 @@ async def text_numbers(
             raise NetworkError(f"the SMS API gave no answer within {wait_s:.0f} s", hint=hint) from error
         simulated = access is None
         session.tell(
-            e.MessageSent(message_id=batch, recipients=list(numbers), via=e.Via.SMS, elsewhere=False, text=text, simulated=simulated)
+            e.MessageSent(
+                message_id=batch, recipients=list(numbers), via=e.MessageTransport.SMS, elsewhere=False, text=text, simulated=simulated
+            )
         )
-        statuses: dict[str, e.Delivery] = dict.fromkeys(numbers, e.Delivery.SENT)
+        statuses: dict[str, e.MessageState] = dict.fromkeys(numbers, e.MessageState.SENT)
         try:
             if wait is Wait.DELIVERED:
                 await _follow(session, api, batch, statuses, wait_s)
         finally:
             await _note(session, batch, text, statuses)
     session.messages += [
-        e.MessageStatus(message_id=batch, recipient=number, via=e.Via.SMS, status=status) for number, status in statuses.items()
+        e.MessageStatus(message_id=batch, recipient=number, via=e.MessageTransport.SMS, status=status)
+        for number, status in statuses.items()
     ]
-    missing = [number for number, status in statuses.items() if status is not e.Delivery.DELIVERED]
+    missing = [number for number, status in statuses.items() if status is not e.MessageState.DELIVERED]
     if wait is not Wait.DELIVERED or not missing:
         return ExitCode.OK
     session.problem = e.Problem(message=f"not delivered within {wait_s:.0f} s to {', '.join(missing)}", hint=None)
     return ExitCode.NOT_DELIVERED
 
 
-async def _note(session: Session, batch: str, text: str, statuses: dict[str, e.Delivery]) -> None:
+async def _note(session: Session, batch: str, text: str, statuses: dict[str, e.MessageState]) -> None:
     """Remember it in the history, where there's a user to remember it for."""
     from sinchphone.engine.events.events import InstantMessage
 
@@ -121,33 +124,33 @@ async def _note(session: Session, batch: str, text: str, statuses: dict[str, e.D
             return
         await history.note_sent(DEVICE, message, {number: number for number in statuses})
         for number, status in statuses.items():
-            if status is e.Delivery.DELIVERED:
+            if status is e.MessageState.DELIVERED:
                 await history.note_delivered(DEVICE, batch, number)
-            elif status is e.Delivery.FAILED:
+            elif status is e.MessageState.FAILED:
                 await history.note_failed(DEVICE, batch, number, "not delivered")
 
 
-async def _follow(session: Session, api: "SmsApi", batch: str, statuses: dict[str, e.Delivery], wait_s: float) -> None:
+async def _follow(session: Session, api: "SmsApi", batch: str, statuses: dict[str, e.MessageState], wait_s: float) -> None:
     """Ask for delivery reports until there's one for every number, or the time is up."""
     deadline = asyncio.get_running_loop().time() + wait_s
-    while e.Delivery.SENT in statuses.values():
-        for number in [number for number, status in statuses.items() if status is e.Delivery.SENT]:
+    while e.MessageState.SENT in statuses.values():
+        for number in [number for number, status in statuses.items() if status is e.MessageState.SENT]:
             status = _tell(session, batch, number, await api.report(batch, number))
             statuses[number] = status
-        if e.Delivery.SENT not in statuses.values() or asyncio.get_running_loop().time() + POLL_S > deadline:
+        if e.MessageState.SENT not in statuses.values() or asyncio.get_running_loop().time() + POLL_S > deadline:
             return
         await asyncio.sleep(POLL_S)
 
 
-def _tell(session: Session, batch: str, number: str, report: "DeliveryReport") -> e.Delivery:
+def _tell(session: Session, batch: str, number: str, report: "DeliveryReport") -> e.MessageState:
     from sinchphone.signaling.sms import Delivery
 
     match report.delivery:
         case Delivery.UNDER_WAY:
-            return e.Delivery.SENT
+            return e.MessageState.SENT
         case Delivery.DELIVERED:
             session.tell(e.MessageDelivered(message_id=batch, recipient=number))
-            return e.Delivery.DELIVERED
+            return e.MessageState.DELIVERED
         case Delivery.FAILED:
             session.tell(e.MessageFailed(message_id=batch, recipient=number, reason=report.reason, hint=None))
-            return e.Delivery.FAILED
+            return e.MessageState.FAILED

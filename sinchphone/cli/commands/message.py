@@ -180,15 +180,16 @@ async def _hand_over(session: Session, phone: Phone, post: Post, timeout: float)
 
 def _outcome(session: Session, sent: "SentMessage", post: Post) -> ExitCode:
     """Who got it; the exit code."""
-    statuses: dict[str, e.Delivery] = {
-        name: e.Delivery.DELIVERED if name in sent.delivered else e.Delivery.FAILED if name in sent.failed else e.Delivery.SENT
+    statuses: dict[str, e.MessageState] = {
+        name: e.MessageState.DELIVERED if name in sent.delivered else e.MessageState.FAILED if name in sent.failed else e.MessageState.SENT
         for name in sent.recipients
     }
     session.messages += [
-        e.MessageStatus(message_id=sent.id, recipient=name, via=e.Via.INSTANT, status=status) for name, status in statuses.items()
+        e.MessageStatus(message_id=sent.id, recipient=name, via=e.MessageTransport.INSTANT, status=status)
+        for name, status in statuses.items()
     ]
     missing = (
-        [name for name, status in statuses.items() if status is not e.Delivery.DELIVERED]
+        [name for name, status in statuses.items() if status is not e.MessageState.DELIVERED]
         if post.wait is Wait.DELIVERED
         else list(sent.failed)
     )

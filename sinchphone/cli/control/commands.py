@@ -17,7 +17,7 @@ from dataclasses import MISSING, fields
 from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeAlias, Union
 
 from sinchphone.cli.terminal.output.events.events import Digits
-from sinchphone.cli.terminal.output.listings import Bounds
+from sinchphone.cli.terminal.output.listings import ValueBounds
 from sinchphone.media.options import RecordLayout
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -28,9 +28,9 @@ _SHOWN: Final = 40  # characters of a word that isn't known
 _ENVELOPE: Final = ("command", "id")
 
 RequestId: TypeAlias = str | int | None
-Name: TypeAlias = Annotated[str, Bounds(pattern=r"^[^\x00]{1,4096}$")]  # of a file, a device, somebody
-Text: TypeAlias = Annotated[str, Bounds(pattern=r"^[^\x00]")]
-Layout: TypeAlias = Annotated[str, Bounds(words=tuple(map(str, RecordLayout)))]
+Name: TypeAlias = Annotated[str, ValueBounds(pattern=r"^[^\x00]{1,4096}$")]  # of a file, a device, somebody
+Text: TypeAlias = Annotated[str, ValueBounds(pattern=r"^[^\x00]")]
+Layout: TypeAlias = Annotated[str, ValueBounds(words=tuple(map(str, RecordLayout)))]
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)

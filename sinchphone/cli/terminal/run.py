@@ -25,7 +25,7 @@ from sinchphone.cli.terminal.streams import StuckError, Writing, flush_and_leave
 from sinchphone.errors import SinchphoneError, leaves
 from sinchphone.tasks import start_task
 
-FAREWELL_S: Final = 6.0  # how long a call may take to hang up and to finish its files after the order, before it's cancelled
+HANG_UP_S: Final = 6.0  # how long a call may take to hang up and to finish its files after the order, before it's cancelled
 
 Work: TypeAlias = Callable[[Session], Coroutine[Any, Any, ExitCode]]
 
@@ -93,7 +93,7 @@ def _take_signal(session: Session, task: "asyncio.Task[ExitCode]", order: Order)
 def _enforce(session: Session, task: "asyncio.Task[ExitCode]") -> None:
     """A call that was told has some seconds to end well; anything else ends now."""
     if session.stop.is_taken:
-        asyncio.get_running_loop().call_later(FAREWELL_S + session.stop.more_seconds, task.cancel)
+        asyncio.get_running_loop().call_later(HANG_UP_S + session.stop.more_seconds, task.cancel)
     else:
         task.cancel()
 

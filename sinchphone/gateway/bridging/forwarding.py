@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 @quick_dataclass(frozen=True, slots=True)
-class _Step:
+class _RingTogether:
     """Whom to call at the same time. ``call`` is what it has become when ``by`` sends it on; ``None``: nobody of ours."""
 
     call: Dialling
@@ -39,11 +39,11 @@ class _Step:
 
 
 @dataclass(eq=False, slots=True)
-class _Group:
+class _RingGroup:
     """Legs that ring together, and what is left to be tried when none of them takes the call."""
 
     open: set[OutgoingLeg] = field(default_factory=set)
-    rest: list[_Step] = field(default_factory=list)
+    rest: list[_RingTogether] = field(default_factory=list)
 
 
 class Forwarding:
@@ -54,14 +54,14 @@ class Forwarding:
         self._context = context
         self._application = application
         self._by_backend = by_backend
-        self._groups: dict[OutgoingLeg, _Group] = {}
+        self._groups: dict[OutgoingLeg, _RingGroup] = {}
         self._calls: dict[OutgoingLeg, Dialling] = {}
         self._called: set[Dialled] = set()  # in this call, by whomever
 
     def began(self, route: Route, call: Dialling, legs: Sequence[OutgoingLeg]) -> None:
         """These legs are called at first."""
         self._called.add(_whom(route, call))
-        self._put(_Group(), call, legs)
+        self._put(_RingGroup(), call, legs)
 
     def replaced(self, leg: OutgoingLeg, other: OutgoingLeg) -> None:
         """The same side is called in another way."""
@@ -76,12 +76,12 @@ class Forwarding:
         group.open.discard(leg)
         if moved:
             left = [] if group.open else group.rest
-            group = _Group(rest=[*_steps(call, leg.forwards_as, moved), *left])
+            group = _RingGroup(rest=[*_steps(call, leg.forwards_as, moved), *left])
         elif group.open:
             return ()
         return await self._next(group)
 
-    async def _next(self, group: _Group) -> Sequence[OutgoingLeg]:
+    async def _next(self, group: _RingGroup) -> Sequence[OutgoingLeg]:
         refusal: CallRefusedError | None = None
         while group.rest:
             step, found = group.rest.pop(0), list[OutgoingLeg]()
@@ -96,7 +96,7 @@ class Forwarding:
             raise refusal
         return ()
 
-    async def _legs(self, target: SipUri, step: _Step, group: _Group) -> Sequence[OutgoingLeg]:
+    async def _legs(self, target: SipUri, step: _RingTogether, group: _RingGroup) -> Sequence[OutgoingLeg]:
         """Raises CallRefusedError."""
         if step.call.diversions > MAX_DIVERSIONS or step.call.max_forwards < 1:
             raise CallRefusedError(Failure(483, "it was sent on too often"))
@@ -128,13 +128,13 @@ class Forwarding:
             raise CallRefusedError(Failure(482, "it was there already: a circle"))
         return route
 
-    def _put(self, group: _Group, call: Dialling, legs: Sequence[OutgoingLeg]) -> None:
+    def _put(self, group: _RingGroup, call: Dialling, legs: Sequence[OutgoingLeg]) -> None:
         for leg in legs:
             group.open.add(leg)
             self._groups[leg], self._calls[leg] = group, call
 
 
-def _steps(call: Dialling, by: str | None, moved: Sequence[SipAddress]) -> Iterator[_Step]:
+def _steps(call: Dialling, by: str | None, moved: Sequence[SipAddress]) -> Iterator[_RingTogether]:
     sent_on = replace(
         call,
         source=Source.PEER if by is None else Source.PHONE,
@@ -144,7 +144,7 @@ def _steps(call: Dialling, by: str | None, moved: Sequence[SipAddress]) -> Itera
         user=by or "",
     )
     for _, group in groupby(sorted(moved, key=lambda one: -wish(one)), key=wish):
-        yield _Step(sent_on, by, tuple(one.uri for one in group))
+        yield _RingTogether(sent_on, by, tuple(one.uri for one in group))
 
 
 def _whom(route: Route, call: Dialling) -> Dialled:

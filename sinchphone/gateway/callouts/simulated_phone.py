@@ -33,7 +33,7 @@ RING_SECONDS: Final = 60.0
 Call: TypeAlias = Callable[[LocalCaller], Coroutine[Any, Any, None]]
 
 
-class _Ear:
+class _HearingParty:
     """A party that counts what it hears beside another one's words."""
 
     def __init__(self, says: Party) -> None:
@@ -52,7 +52,7 @@ class SimulatedPhone:
     def __init__(self, caller: LocalCaller, wish: SimulatedCallWish, sound: Samples, media: MediaThread) -> None:
         """``sound`` is what the wish's file says."""
         says: Party = Tone(wish.tone_hz) if wish.tone_hz is not None else Silence()
-        self._ear = _Ear(Sequence(Recording(sound), says) if len(sound) else says)
+        self._ear = _HearingParty(Sequence(Recording(sound), says) if len(sound) else says)
         self._caller = caller
         self._wish = wish
         self._sound_s = len(sound) / RATE

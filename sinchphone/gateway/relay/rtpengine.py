@@ -377,7 +377,7 @@ class RtpengineRelay:
 
     async def _watch(self) -> None:
         """Ask again and again who was heard, until the relay is deleted or rtpengine has lost the call."""
-        ears = {side: _Ear(time.monotonic()) for side in Side}
+        ears = {side: _Arrivals(time.monotonic()) for side in Side}
         unanswered = 0
         while True:
             await asyncio.sleep(_WATCH_SECONDS if all(ear.connected for ear in ears.values()) else _QUERY_SECONDS)
@@ -394,7 +394,7 @@ class RtpengineRelay:
             for side, ear in ears.items():
                 self._judge(side, ear, *_packets(found, side))
 
-    def _judge(self, side: Side, ear: "_Ear", sound: int, packets: int) -> None:
+    def _judge(self, side: Side, ear: "_Arrivals", sound: int, packets: int) -> None:
         """Tell what is new about a side; a held one may be silent."""
         now = time.monotonic()
         if packets != ear.packets or direction(self._said[side]) not in ("sendrecv", "sendonly"):
@@ -409,7 +409,7 @@ class RtpengineRelay:
 
 
 @dataclass(slots=True)
-class _Ear:
+class _Arrivals:
     """What is known about one side's arrivals."""
 
     heard_at: float  # on time.monotonic

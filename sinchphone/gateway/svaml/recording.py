@@ -59,14 +59,14 @@ class CallRecording:
         """``answered``: a call is recorded from its answer on."""
         self._parts = parts
         self._answered = answered
-        self._running: _Running | None = None
+        self._running: _RunningRecording | None = None
 
     async def start(self, end: ScriptedEnd, wanted: StartRecording) -> None:
         """From now on, or from the answer on; nothing where it is recorded already. What can't be recorded goes on, with a warning."""
         if self._running is not None:
             _log.info("call %s is recorded already", self._parts.call_id)
             return
-        self._running = _Running(self._parts, end.leg, wanted, self._answered)
+        self._running = _RunningRecording(self._parts, end.leg, wanted, self._answered)
         self._running.begin()
 
     async def stop(self) -> None:
@@ -76,7 +76,7 @@ class CallRecording:
             await running.end()
 
 
-class _Running:
+class _RunningRecording:
     """One recording, from ``begin`` to ``end`` (implements ``tapped_leg.LegListener``)."""
 
     def __init__(self, parts: RecordingParts, leg: TappedLeg, wanted: StartRecording, answered: asyncio.Event) -> None:

@@ -31,7 +31,7 @@ class CountedCall:
 
 
 @dataclass(slots=True)
-class _Running:
+class _CallsOfUser:
     """A user's calls that were answered, counted up to ``counted_at``."""
 
     calls: list[CountedCall]
@@ -45,7 +45,7 @@ class TrunkAllowances:
         self._options = options
         self._records = records
         self._prices = {prefix_reading(prefix): price for prefix, price in options.prices.items()}
-        self._running: dict[Payer, _Running] = {}
+        self._running: dict[Payer, _CallsOfUser] = {}
 
     def place(self, payer: Payer, number: str, now: float) -> CountedCall | Failure:
         """Count a call that is placed; why it can't be, where the user has nothing left."""
@@ -63,7 +63,7 @@ class TrunkAllowances:
     def answered(self, call: CountedCall, now: float) -> None:
         """From now on it counts."""
         self._count(call.payer, now)
-        self._running.setdefault(call.payer, _Running([], now)).calls.append(call)
+        self._running.setdefault(call.payer, _CallsOfUser([], now)).calls.append(call)
 
     def over(self, call: CountedCall, now: float) -> None:
         """It counts no more. May be called twice, and for a call that was never answered."""

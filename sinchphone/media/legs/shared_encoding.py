@@ -36,7 +36,7 @@ class SharedEncoders:
     """The encoders of one line. One thread at a time."""
 
     def __init__(self) -> None:
-        self._encodings: dict[_Terms, _Encoding] = {}
+        self._encodings: dict[_Terms, _FrameEncoder] = {}
         self._number = 0
 
     def frame(self, samples: Frame) -> SharedFrame:
@@ -54,11 +54,11 @@ class SharedEncoders:
         if found is None:
             encoder = new_encoder(codec)
             encoder.adapt(setting)
-            found = self._encodings[terms] = _Encoding(encoder)
+            found = self._encodings[terms] = _FrameEncoder(encoder)
         return found.encode(frame, self._number)
 
 
-class _Encoding:
+class _FrameEncoder:
     def __init__(self, encoder: Encoder) -> None:
         self.used = 0  # the last frame that somebody asked for
         self._encoder = encoder

@@ -268,7 +268,7 @@ def decode(path: str, *, max_seconds: float = 600.0) -> Samples:
 
 
 @quick_dataclass(frozen=True, slots=True)
-class _Encoding:
+class _FileFormat:
     container: str
     codec: str
     container_options: dict[str, str] = field(default_factory=dict)
@@ -277,10 +277,10 @@ class _Encoding:
 
 # 96 kbit/s keeps Opus from folding the two sides into one; rf64 lets a recording grow beyond 4 GiB (6.2 hours).
 ENCODINGS: Final = {
-    ".wav": _Encoding("wav", "pcm_s16le", {"rf64": "auto"}),
-    ".flac": _Encoding("flac", "flac"),
-    ".ogg": _Encoding("ogg", "libopus", {}, {"b": "96000", "application": "audio"}),
-    ".mp3": _Encoding("mp3", "libmp3lame", {}, {"b": "96000"}),
+    ".wav": _FileFormat("wav", "pcm_s16le", {"rf64": "auto"}),
+    ".flac": _FileFormat("flac", "flac"),
+    ".ogg": _FileFormat("ogg", "libopus", {}, {"b": "96000", "application": "audio"}),
+    ".mp3": _FileFormat("mp3", "libmp3lame", {}, {"b": "96000"}),
 }
 RECORDING_KINDS: Final = (".wav", ".ogg", ".flac")  # that people record to
 

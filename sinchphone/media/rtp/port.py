@@ -59,8 +59,8 @@ class RtpPort:
         self._negotiation = Negotiation(secrets.randbits(61))
         self._sockets: SocketPair | None = None
         self._source_latch, self._control_latch = SourceLatch(options.signalled_from), SourceLatch(options.signalled_from)
-        self._locker: SrtpSender | None = None
-        self._opener: SrtpReceiver | None = None
+        self._srtp_sender: SrtpSender | None = None
+        self._srtp_receiver: SrtpReceiver | None = None
         self._agreed: Agreed | None = None
         self._answered = ""  # the answer to our last offer that was taken
         self._changing = asyncio.Lock()  # one description at a time
@@ -265,7 +265,7 @@ class RtpPort:
         if before is None or not (before.receives and before.sends):
             self._waiting_since = now
         if codec_before != agreement.codec:
-            self._events.put(Connected(pair="srtp" if self._locker else "rtp", codec=agreement.codec.name))
+            self._events.put(Connected(pair="srtp" if self._srtp_sender else "rtp", codec=agreement.codec.name))
         if before is not None and way_before != self.direction:
             self._events.put(Redirected(direction=self.direction))
         if self._live is None:
@@ -275,12 +275,12 @@ class RtpPort:
         """Keys that stay keep their state."""
         ours, theirs = agreed.our_key, agreed.peer_key
         if ours is None or theirs is None:
-            self._locker = self._opener = None
+            self._srtp_sender = self._srtp_receiver = None
             return
-        if self._locker is None or not self._locker.fits(ours):
-            self._locker = SrtpSender(ours)
-        if self._opener is None or not self._opener.fits(theirs):
-            self._opener = SrtpReceiver(theirs)
+        if self._srtp_sender is None or not self._srtp_sender.fits(ours):
+            self._srtp_sender = SrtpSender(ours)
+        if self._srtp_receiver is None or not self._srtp_receiver.fits(theirs):
+            self._srtp_receiver = SrtpReceiver(theirs)
 
     async def _run(self) -> None:
         """Report, and tell of silence, until the port is closed."""
@@ -316,7 +316,7 @@ class RtpPort:
         known = source_latch.admits(source, time.monotonic())
         if not known and not source_latch.may_move_to(source) and not self._may_have_moved(source, control, to_control_port):
             return
-        plain = data if self._opener is None else self._opener.open(data, control=control)
+        plain = data if self._srtp_receiver is None else self._srtp_receiver.open(data, control=control)
         if plain is None or not (known or self._proves(plain, control, to_control_port)):
             return
         if control == to_control_port or self._agreed.remote.rtcp_mux:  # RTCP of a peer that mixes ports up says nothing about its RTP's
@@ -329,14 +329,14 @@ class RtpPort:
     def _may_have_moved(self, source: Address, control: bool, to_control_port: bool) -> bool:
         """Whether a packet from another host may be the peer's, if it has the key: its stream has stopped, so that nobody who only passes
         on what was overheard gets ours. RTCP follows RTP."""
-        if self._opener is None:
+        if self._srtp_receiver is None:
             return False
         heard = self._source_latch.destination
         return heard is not None and source.host == heard.host if to_control_port else not control and self._stream.is_missing()
 
     def _proves(self, plain: bytes, control: bool, to_control_port: bool) -> bool:
         """Whether a packet from elsewhere is the peer's own: it has the key, or goes on with numbers nobody can guess."""
-        if self._opener is not None:
+        if self._srtp_receiver is not None:
             return to_control_port or not control
         return not control and self._stream.goes_on_with(plain)
 
@@ -347,7 +347,7 @@ class RtpPort:
         control = is_rtcp(packet)
         apart = control and not self._agreed.remote.rtcp_mux
         to = (self._control_latch if apart else self._source_latch).destination
-        data = packet if self._locker is None else self._locker.protect(packet, control=control)
+        data = packet if self._srtp_sender is None else self._srtp_sender.protect(packet, control=control)
         if to is None or data is None:
             return False
         self._tell_tap(packet, to, is_ours=True)

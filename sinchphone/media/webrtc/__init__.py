@@ -1,1 +1,1 @@
-"""A leg over WebRTC: ICE, DTLS-SRTP and Opus, joined from aiortc's and aioice's parts; ``port.WebRtcPort`` is the door."""
+"""A leg over WebRTC: ICE, DTLS-SRTP and Opus, joined from aiortc's and aioice's parts; the others see ``port.WebRtcPort`` only."""

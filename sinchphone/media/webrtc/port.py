@@ -62,7 +62,7 @@ _WATCH_SECONDS: Final = 0.5  # between two looks at whether the peer is there
 _log = logging.getLogger(__name__)
 
 
-class _Stage(Enum):
+class _PortState(Enum):
     NEW = "new"
     OFFERED = "offered"
     JOINED = "joined"  # both descriptions are there
@@ -92,7 +92,7 @@ class WebRtcPort:
         told = PathListener(self._packet_received, self._consent_received, self._peer_closed, self._path_broke, self._relay_missed)
         self._path = SecurePath(options, self._identity, told, lambda candidate: self._candidate_found(candidate, local))
         self._stream = Stream(local.ssrc, local.cname, self._transmit, self._events.put, self._leg, max_kbps=options.max_kbps)
-        self._stage = _Stage.NEW
+        self._state = _PortState.NEW
         self._line: tuple[str | None, int] = ("0", 0)  # mid and index of the section that candidates are for
         self._live: asyncio.Task[None] | None = None
         self._closing: asyncio.Future[None] | None = None
@@ -113,14 +113,14 @@ class WebRtcPort:
 
     async def offer(self) -> Description:
         """An offer without candidates (they follow as events). Raises MediaError."""
-        self._move(_Stage.NEW, _Stage.OFFERED)
+        self._move(_PortState.NEW, _PortState.OFFERED)
         await self._path.ice.gather_candidates()
         self._check_open()
         return Description("offer", write_offer(self._identity.local, self._options.codecs, self._options.pictures))
 
     async def fork(self) -> "WebRtcPort":
         """Another port for our offer: same credentials, certificate and SSRC, sockets of its own. May be called after ``accept`` too."""
-        if self._stage not in (_Stage.OFFERED, _Stage.JOINED):
+        if self._state not in (_PortState.OFFERED, _PortState.JOINED):
             raise LocalProtocolError("a port without an offer can't be forked")
         port = WebRtcPort(self._options, identity=self._identity)
         try:
@@ -141,7 +141,7 @@ class WebRtcPort:
             await self._agree_again(remote)
             return
         remote = read_description(answer.sdp, self._options.codecs, pictures=self._options.pictures)
-        self._move(_Stage.OFFERED, _Stage.JOINED)
+        self._move(_PortState.OFFERED, _PortState.JOINED)
         await self._join(remote, RestartTerms(offerer=True, active=remote.setup != "active", mid=self._line[0]))
 
     async def answer(self, offer: Description, *, prefer: str | None = None) -> Description:
@@ -156,7 +156,7 @@ class WebRtcPort:
             await self._agree_again(remote)
             return Description("answer", answer)
         remote = read_description(offer.sdp, self._options.codecs, prefer, self._options.pictures)
-        self._move(_Stage.NEW, _Stage.JOINED)
+        self._move(_PortState.NEW, _PortState.JOINED)
         self._line = remote.line
         await self._path.ice.gather_candidates()
         await self._join(remote, RestartTerms(offerer=False, active=answering_setup(remote) == "active", mid=remote.mid))
@@ -250,15 +250,15 @@ class WebRtcPort:
 
     # inside
 
-    def _move(self, expected: _Stage, then: _Stage) -> None:
+    def _move(self, expected: _PortState, then: _PortState) -> None:
         self._check_open()
-        if self._stage is not expected:
-            raise LocalProtocolError(f"not possible with a port that is {self._stage.value}")
-        self._stage = then
+        if self._state is not expected:
+            raise LocalProtocolError(f"not possible with a port that is {self._state.value}")
+        self._state = then
 
     def _check_open(self) -> None:
         """Raises MediaError when the port was closed, maybe during the await before."""
-        if self._stage is _Stage.CLOSED:
+        if self._state is _PortState.CLOSED:
             raise MediaError("the port is closed")
 
     def _read_again(self, description: Description) -> RemoteAudio:
@@ -461,7 +461,7 @@ class WebRtcPort:
         self._gone.set()
 
     async def _close(self) -> None:
-        self._stage = _Stage.CLOSED
+        self._state = _PortState.CLOSED
         while self._live is not None and not self._live.done():
             self._live.cancel()  # again and again: aiortc's handshake waits by asyncio.wait_for, which may lose one (bpo-37658)
             await asyncio.wait([self._live], timeout=_CANCEL_SECONDS)

@@ -91,7 +91,7 @@ def check_digits(digits: str) -> None:
 
 
 @quick_dataclass(frozen=True, slots=True)
-class _Step:
+class _Tick:
     """What one tick sends: nothing, or a packet of a digit that has lasted for so many ticks."""
 
     code: int | None = None
@@ -108,7 +108,7 @@ class DigitSender:
         self.pushed = 0
         self.done = 0  # of those pushed: equal when there is nothing left
         self.clock_rate = clock_rate
-        self._steps: deque[_Step] = deque()
+        self._steps: deque[_Tick] = deque()
         self._timestamp = 0
 
     @property
@@ -145,18 +145,18 @@ class DigitSender:
         return EventPacket(encode_event(event), self._timestamp, marker)
 
 
-def _tone(code: int) -> Iterator[_Step]:
+def _tone(code: int) -> Iterator[_Tick]:
     for ticks in range(1, _TONE_TICKS):
-        yield _Step(code, ticks)
+        yield _Tick(code, ticks)
     for _ in range(_END_PACKETS):
-        yield _Step(code, _TONE_TICKS, end=True)
+        yield _Tick(code, _TONE_TICKS, end=True)
     for left in range(_GAP_TICKS - _END_PACKETS, -1, -1):
-        yield _Step(last=left == 0)
+        yield _Tick(last=left == 0)
 
 
-def _pause(seconds: float) -> Iterator[_Step]:
+def _pause(seconds: float) -> Iterator[_Tick]:
     for left in range(round(seconds / TICK_SECONDS) - 1, -1, -1):
-        yield _Step(last=left == 0)
+        yield _Tick(last=left == 0)
 
 
 @quick_dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import option_of_number, with_flags
 from sinchphone.cli.terminal.flags.groups import CommandGroup, Planned
 from sinchphone.cli.terminal.output.listings import HistoryEntry, PastKind
-from sinchphone.cli.terminal.output.results import Delivery
+from sinchphone.cli.terminal.output.results import MessageState
 from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.engine.history.past import Past, PastCall, PastMessage
@@ -28,7 +28,7 @@ class HistoryFlags(ChoiceFlags):
     limit: Annotated[int, option_of_number("N", "The last N only", 1, 100_000, whole=True, shows_default=True)] = 100
 
 
-class _Group(CommandGroup):
+class _HistoryGroup(CommandGroup):
     """What else is done with the history."""
 
     planned: ClassVar[Mapping[str, Planned]] = {
@@ -39,7 +39,7 @@ class _Group(CommandGroup):
 
 def add_to(app: typer.Typer, name: str) -> None:
     """Add the command, with those below it."""
-    group = typer.Typer(cls=_Group, invoke_without_command=True, rich_markup_mode=None, add_completion=False)
+    group = typer.Typer(cls=_HistoryGroup, invoke_without_command=True, rich_markup_mode=None, add_completion=False)
     group.callback()(with_flags(history))
     app.add_typer(group, name=name)
 
@@ -108,8 +108,8 @@ def _status(message: PastMessage) -> str:
     if not message.outbound:
         return "received"
     if message.failed:
-        return Delivery.FAILED
-    return Delivery.DELIVERED if message.delivered and all(at is not None for at in message.delivered.values()) else Delivery.SENT
+        return MessageState.FAILED
+    return MessageState.DELIVERED if message.delivered and all(at is not None for at in message.delivered.values()) else MessageState.SENT
 
 
 def _moment(at: float) -> str:

@@ -18,7 +18,7 @@ from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.errors import DeviceError
 
 
-class _Group(CommandGroup):
+class _DevicesGroup(CommandGroup):
     """What else is done with devices."""
 
     planned: ClassVar[Mapping[str, Planned]] = {
@@ -29,7 +29,7 @@ class _Group(CommandGroup):
 
 def add_to(app: typer.Typer, name: str) -> None:
     """Add the command, with those below it."""
-    group = typer.Typer(cls=_Group, invoke_without_command=True, rich_markup_mode=None, add_completion=False)
+    group = typer.Typer(cls=_DevicesGroup, invoke_without_command=True, rich_markup_mode=None, add_completion=False)
     group.callback()(with_flags(devices))
     app.add_typer(group, name=name)
 

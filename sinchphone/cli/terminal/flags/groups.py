@@ -20,7 +20,7 @@ class Planned:
     words: str
 
 
-class _Commands(MutableMapping[str, Any]):
+class _LazyCommands(MutableMapping[str, Any]):
     """Commands by name, each imported when somebody asks for it."""
 
     def __init__(self, planned: Mapping[str, Planned], complete: Callable[[str, Any], Any]) -> None:
@@ -64,7 +64,7 @@ class CommandGroup(typer.core.TyperGroup):
         super().__init__(**settings)
         self.path = ""
         self.examples: Mapping[str, tuple[str, ...]] = {}
-        self.commands = _Commands(self.planned, self._complete)
+        self.commands = _LazyCommands(self.planned, self._complete)
 
     def _complete(self, name: str, command: Any) -> Any:
         return complete_command(command, f"{self.path} {name}".strip(), self.examples)

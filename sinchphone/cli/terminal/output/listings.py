@@ -9,7 +9,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class ValueBounds:
     """What a value may be, beyond its type, in the words of JSON Schema."""
 
     minimum: float | None = None
@@ -18,9 +18,9 @@ class Bounds:
     words: tuple[str, ...] = ()
 
 
-Count: TypeAlias = Annotated[int, Bounds(minimum=0)]
-Milliseconds: TypeAlias = Annotated[int, Bounds(minimum=0)]
-Instant: TypeAlias = Annotated[str, Bounds(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+Count: TypeAlias = Annotated[int, ValueBounds(minimum=0)]
+Milliseconds: TypeAlias = Annotated[int, ValueBounds(minimum=0)]
+Instant: TypeAlias = Annotated[str, ValueBounds(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
 
 
 class CheckResult(StrEnum):

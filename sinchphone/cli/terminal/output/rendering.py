@@ -83,7 +83,7 @@ def _answered(event: e.CallAnswered) -> list[Line]:
 def _sent(event: e.MessageSent) -> list[Line]:
     if event.elsewhere:
         return _written_by(f"you to {', '.join(event.recipients)}, on another device", event.text or "")
-    head = f"sent to {', '.join(event.recipients)}{' by SMS' if event.via is e.Via.SMS else ''}"
+    head = f"sent to {', '.join(event.recipients)}{' by SMS' if event.via is e.MessageTransport.SMS else ''}"
     if event.simulated:
         return [Line(f"{head}, simulated: nobody's phone gets it, sinchphone exchange sms shows it", always=True)]
     return [Line(head)]

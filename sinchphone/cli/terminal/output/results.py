@@ -4,23 +4,23 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, TypeAlias
 
-from sinchphone.cli.terminal.output.listings import Bounds, Count, Milliseconds
+from sinchphone.cli.terminal.output.listings import Count, Milliseconds, ValueBounds
 from sinchphone.protocol.call.states import Cause, EndedBy
 from sinchphone.quick_dataclass import quick_dataclass
 
 SCHEMA: Final = "sinchphone.v1"
-SipStatus: TypeAlias = Annotated[int, Bounds(minimum=300, maximum=699)]
-Measure: TypeAlias = Annotated[float, Bounds(minimum=0)]
+SipStatus: TypeAlias = Annotated[int, ValueBounds(minimum=300, maximum=699)]
+Measure: TypeAlias = Annotated[float, ValueBounds(minimum=0)]
 
 
-class Via(StrEnum):
+class MessageTransport(StrEnum):
     """How a message goes."""
 
     INSTANT = "instant"
     SMS = "sms"
 
 
-class Delivery(StrEnum):
+class MessageState(StrEnum):
     """How far a message has come."""
 
     DELIVERED = "delivered"
@@ -116,7 +116,7 @@ class MessageSent:
     NAME: ClassVar[str] = "message.sent"
     message_id: str
     recipients: list[str]
-    via: Via
+    via: MessageTransport
     elsewhere: bool
     text: str | None = None
     simulated: bool = False
@@ -160,8 +160,8 @@ class MessageStatus:
 
     message_id: str | None
     recipient: str
-    via: Via
-    status: Delivery
+    via: MessageTransport
+    status: MessageState
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)

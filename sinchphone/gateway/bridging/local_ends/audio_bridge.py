@@ -1,4 +1,4 @@
-"""A patch cord between two legs: what one says the other hears, 20 ms at a time. For calls that don't go through a relay."""
+"""Joins the sound of two legs: what one says the other hears, 20 ms at a time. For calls that don't go through a relay."""
 
 from contextlib import suppress
 

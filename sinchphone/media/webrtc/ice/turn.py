@@ -64,7 +64,7 @@ class _Binding(Enum):
 
 
 @dataclass(slots=True)
-class _Channel:
+class _PeerChannel:
     """The way to one peer."""
 
     number: int
@@ -109,7 +109,7 @@ class Allocation(asyncio.DatagramTransport):
         self._key: bytes | None = None
         self._relayed: Address | None = None
         self._mapped: Address | None = None
-        self._channels: dict[Address, _Channel] = {}
+        self._channels: dict[Address, _PeerChannel] = {}
         self._peers: dict[int, Address] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -213,7 +213,7 @@ class Allocation(asyncio.DatagramTransport):
             number = _FIRST_CHANNEL + len(self._channels)
             if number > _LAST_CHANNEL:
                 return
-            channel = self._channels[addr] = _Channel(number)
+            channel = self._channels[addr] = _PeerChannel(number)
             self._peers[number] = addr
             self._beside(self._bind(channel, addr), "turn-channel")
         elif channel.binding is _Binding.BOUND:
@@ -229,7 +229,7 @@ class Allocation(asyncio.DatagramTransport):
             self._beside(self._bind(channel, addr), "turn-channel")
         channel.waiting.append(data)
 
-    async def _bind(self, channel: _Channel, peer: Address) -> None:
+    async def _bind(self, channel: _PeerChannel, peer: Address) -> None:
         """Bind a channel, or bind it anew (RFC 8656 12.2). A binding that can't be renewed stays as long as it lives."""
         request = seam.StunMessage(message_method=seam.StunMethod.CHANNEL_BIND, message_class=seam.StunClass.REQUEST)
         request.attributes |= {"CHANNEL-NUMBER": channel.number, "XOR-PEER-ADDRESS": peer}
@@ -247,7 +247,7 @@ class Allocation(asyncio.DatagramTransport):
         finally:
             channel.renewing = False
 
-    def _send_on(self, channel: _Channel, data: bytes) -> None:
+    def _send_on(self, channel: _PeerChannel, data: bytes) -> None:
         if isinstance(self._link, _StreamLink) and self._link.is_full:
             return
         self._send(struct.pack("!HH", channel.number, len(data)) + data)

@@ -24,7 +24,6 @@ from sinchphone.cli.terminal.output.events.peer import CallTransferred, Conferen
 from sinchphone.cli.terminal.output.events.trace import TraceCallListed, TraceEventTold
 from sinchphone.cli.terminal.output.events.video import VideoCamera, VideoPaused, VideoSeen
 from sinchphone.cli.terminal.output.listings import (
-    Bounds,
     CameraFound,
     ContactListed,
     Count,
@@ -36,16 +35,18 @@ from sinchphone.cli.terminal.output.listings import (
     HistoryDeleted,
     HistoryEntry,
     Milliseconds,
+    ValueBounds,
 )
 from sinchphone.cli.terminal.output.results import (
     CallEnded,
-    Delivery,
     Measure,
     MessageDelivered,
     MessageFailed,
     MessageReceived,
     MessageSent,
+    MessageState,
     MessageStatus,
+    MessageTransport,
     Outcome,
     PipeDirection,
     PipeEnded,
@@ -57,7 +58,6 @@ from sinchphone.cli.terminal.output.results import (
     RequestOutcome,
     Result,
     SipFailure,
-    Via,
     Warned,
 )
 from sinchphone.options import Place
@@ -66,13 +66,14 @@ from sinchphone.signaling.dialect import Domain
 
 __all__ = [
     "CallEnded",
-    "Delivery",
     "Measure",
     "MessageDelivered",
     "MessageFailed",
     "MessageReceived",
     "MessageSent",
+    "MessageState",
     "MessageStatus",
+    "MessageTransport",
     "Outcome",
     "PipeDirection",
     "PipeEnded",
@@ -84,16 +85,15 @@ __all__ = [
     "RequestOutcome",
     "Result",
     "SipFailure",
-    "Via",
     "Warned",
 ]  # these too, for who tells of calls
 
-Percent: TypeAlias = Annotated[float, Bounds(minimum=0, maximum=100)]
-Score: TypeAlias = Annotated[float, Bounds(minimum=1, maximum=4.5)]
-Digit: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-D]$")]
-Digits: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-DwW]+$")]
-PairKind: TypeAlias = Annotated[str, Bounds(words=("host", "srflx", "prflx", "relay"))]
-StreamKind: TypeAlias = Annotated[str, Bounds(words=("audio", "video"))]
+Percent: TypeAlias = Annotated[float, ValueBounds(minimum=0, maximum=100)]
+Score: TypeAlias = Annotated[float, ValueBounds(minimum=1, maximum=4.5)]
+Digit: TypeAlias = Annotated[str, ValueBounds(pattern="^[0-9*#A-D]$")]
+Digits: TypeAlias = Annotated[str, ValueBounds(pattern="^[0-9*#A-DwW]+$")]
+PairKind: TypeAlias = Annotated[str, ValueBounds(words=("host", "srflx", "prflx", "relay"))]
+StreamKind: TypeAlias = Annotated[str, ValueBounds(words=("audio", "video"))]
 QUALITY_NAMES: Final = (  # as audio.quality.QualityWarning has them; repeated, since that needs numpy, and a test compares
     "HighRemoteInboundRtt",
     "HighInboundJitter",
@@ -106,7 +106,7 @@ QUALITY_NAMES: Final = (  # as audio.quality.QualityWarning has them; repeated, 
     "SilentInboundAudio",
     "ClippedOutboundAudio",
 )
-QualityName: TypeAlias = Annotated[str, Bounds(words=QUALITY_NAMES)]
+QualityName: TypeAlias = Annotated[str, ValueBounds(words=QUALITY_NAMES)]
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Union
 
 from sinchphone.cli.terminal.output.events.events import CallEnded, Event
-from sinchphone.cli.terminal.output.listings import Bounds
+from sinchphone.cli.terminal.output.listings import ValueBounds
 from sinchphone.cli.terminal.output.results import SCHEMA
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -78,7 +78,7 @@ def rule_of(hint: Any, parts: dict[str, Any]) -> dict[str, Any]:
     return {"type": _WORDS[hint]}
 
 
-def _bounds(bounds: Bounds) -> dict[str, Any]:
+def _bounds(bounds: ValueBounds) -> dict[str, Any]:
     given = {"minimum": bounds.minimum, "maximum": bounds.maximum, "pattern": bounds.pattern, "enum": list(bounds.words) or None}
     return {name: value for name, value in given.items() if value is not None}
 
