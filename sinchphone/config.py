@@ -6,7 +6,7 @@
                              (in each file: [profiles.NAME] before the top level)
 
 ``--config FILE`` takes the place of both files. ``options.py`` lists every key there is. A project's file, which is found and
-not chosen, may not say what is run or who gets the credentials: see ``Key.trusted_only``.
+not chosen, may not say what is run or who gets the credentials: see ``Key.chosen_only``.
 """
 
 import os
@@ -166,7 +166,7 @@ def _read_files(paths: tuple[Path, ...]) -> dict[Path, dict[str, Any]]:
             if chosen:
                 raise ConfigError(f"there is no configuration file {path}") from error
             continue
-        _check_file(path, files[path], trusted=chosen or path != Path(PROJECT_FILE))
+        _check_file(path, files[path], chosen=chosen or path != Path(PROJECT_FILE))
     return files
 
 
@@ -210,21 +210,21 @@ def check_depth(text: str) -> None:
             raise ValueError(f"lists and tables go deeper than {MAX_TABLE_DEPTH}")
 
 
-def _check_file(path: Path, content: Mapping[str, Any], *, trusted: bool) -> None:
+def _check_file(path: Path, content: Mapping[str, Any], *, chosen: bool) -> None:
     profiles = content.get("profiles", {})
     if not isinstance(profiles, dict) or not all(isinstance(table, dict) for table in profiles.values()):
         raise ConfigError(f"{path}: profiles must be tables such as [profiles.work]")
     tables = {str(path): _top(content)} | {f"{path} [profiles.{name[:MAX_NAME_CHARACTERS]}]": table for name, table in profiles.items()}
     for place, table in tables.items():
         for name, value in _flatten(table).items():
-            _check_key(place, name, trusted=trusted or (name in KEYS and value in KEYS[name].harmless))
+            _check_key(place, name, chosen=chosen or (name in KEYS and value in KEYS[name].harmless))
 
 
 def _top(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name != "profiles"}
 
 
-def _check_key(place: str, name: str, *, trusted: bool) -> None:
+def _check_key(place: str, name: str, *, chosen: bool) -> None:
     if name in _SECRET_KEYS:
         raise ConfigError(
             f'{place}: "{name}" must not be kept in a configuration file', hint="name a secret_command or a secret_file instead"
@@ -233,7 +233,7 @@ def _check_key(place: str, name: str, *, trusted: bool) -> None:
         shown = name[:MAX_NAME_CHARACTERS]
         nearest = _nearest(shown, KEYS)
         raise ConfigError(f'{place}: unknown key "{shown}"', hint=f'the nearest known key is "{nearest}"')
-    if KEYS[name].trusted_only and not trusted:
+    if KEYS[name].chosen_only and not chosen:
         raise ConfigError(
             f'{place}: "{name}" is not taken from a file that just lies in the folder',
             hint=f"put it into {user_file()}, or trust the file by naming it: --config {PROJECT_FILE}",

@@ -95,32 +95,32 @@ class ExchangeSection(ExchangeOptions):
     tls: bool = key(
         False, read_flag, "listen with TLS too (sinchphone exchange), and print whose certificate clients must trust; browsers insist on it"
     )
-    names: tuple[str, ...] = key([], read_hosts, "other names and addresses that it has, for its certificate", trusted_only=True)
+    names: tuple[str, ...] = key([], read_hosts, "other names and addresses that it has, for its certificate", chosen_only=True)
     background: bool = key(
         True,
         read_flag,
         "a command that needs an exchange starts one in the background; false: it hosts it itself, as long as it runs",
         variable="SINCHPHONE_BACKGROUND",
-        trusted_only=True,
+        chosen_only=True,
         harmless=(False,),
     )
-    ice_secret_command: str | None = key("", read_text, "a command that prints ice_secret", trusted_only=True)
-    ice_secret_file: Path | None = key("", read_path, "a file with ice_secret, for its owner's eyes only", trusted_only=True)
+    ice_secret_command: str | None = key("", read_text, "a command that prints ice_secret", chosen_only=True)
+    ice_secret_file: Path | None = key("", read_path, "a file with ice_secret, for its owner's eyes only", chosen_only=True)
     application_key: str | None = key(
         "",
         read_application_key,
         "a key of your own for the local application, in place of the one that is made at first use",
         variable="SINCHPHONE_EXCHANGE_KEY",
-        trusted_only=True,
+        chosen_only=True,
     )
     application_secret: str | None = key(
         "", read_text, "the secret that goes with it, base64 (environment only)", variable="SINCHPHONE_EXCHANGE_SECRET", secret=True
     )
-    application_secret_file: Path | None = key("", read_path, "a file with that secret, for its owner's eyes only", trusted_only=True)
-    store_password_command: str | None = key("", read_text, "a command that prints the password of the Redis in store", trusted_only=True)
-    store_password_file: Path | None = key("", read_path, "a file with that password, for its owner's eyes only", trusted_only=True)
+    application_secret_file: Path | None = key("", read_path, "a file with that secret, for its owner's eyes only", chosen_only=True)
+    store_password_command: str | None = key("", read_text, "a command that prints the password of the Redis in store", chosen_only=True)
+    store_password_file: Path | None = key("", read_path, "a file with that password, for its owner's eyes only", chosen_only=True)
     store_ca_file: Path | None = key(
-        "", read_path, "authorities (PEM) to be trusted for rediss: in store, beside the system's", trusted_only=True
+        "", read_path, "authorities (PEM) to be trusted for rediss: in store, beside the system's", chosen_only=True
     )
     drain: float = key(
         "30s",
@@ -131,7 +131,7 @@ class ExchangeSection(ExchangeOptions):
         "",
         read_host_and_port,
         "an address of its own for /health, /ready and Prometheus' /metrics, such as 127.0.0.1:9464 (sinchphone exchange)",
-        trusted_only=True,
+        chosen_only=True,
     )
     keep: bool = key(True, read_flag, "keep users and waiting messages in the state folder; false: in memory only")
 
@@ -147,11 +147,11 @@ def _time_limit(value: object) -> float:
 class HooksSection:
     """[hooks]: programs of the user's own that run when something happens."""
 
-    incoming: str | None = key("", read_command, "a program that runs when somebody calls, and may decide", trusted_only=True)
-    established: str | None = key("", read_command, "one for when sound flows", trusted_only=True)
-    ended: str | None = key("", read_command, "one for the end of a call", trusted_only=True)
-    message: str | None = key("", read_command, "one for a message that came", trusted_only=True)
-    missed: str | None = key("", read_command, "one for a call that nobody took", trusted_only=True)
+    incoming: str | None = key("", read_command, "a program that runs when somebody calls, and may decide", chosen_only=True)
+    established: str | None = key("", read_command, "one for when sound flows", chosen_only=True)
+    ended: str | None = key("", read_command, "one for the end of a call", chosen_only=True)
+    message: str | None = key("", read_command, "one for a message that came", chosen_only=True)
+    missed: str | None = key("", read_command, "one for a call that nobody took", chosen_only=True)
     time_limit: float = key("5s", _time_limit, "how long each may take; 60s at most")
 
 
@@ -160,14 +160,14 @@ class IceSection:
     """[ice]: how calls get through networks that don't let them."""
 
     servers: tuple[str, ...] = key(
-        [], read_ice_urls, "STUN and TURN servers to ask beside the platform's: stun:HOST, turn:HOST, turns:HOST", trusted_only=True
+        [], read_ice_urls, "STUN and TURN servers to ask beside the platform's: stun:HOST, turn:HOST, turns:HOST", chosen_only=True
     )
-    username: str | None = key("", read_text, "the user name for them", trusted_only=True)
+    username: str | None = key("", read_text, "the user name for them", chosen_only=True)
     credential: str | None = key(
         "", read_text, "the password for them (environment only)", variable="SINCHPHONE_ICE_CREDENTIAL", secret=True
     )
-    credential_command: str | None = key("", read_text, "a command that prints the password", trusted_only=True)
-    credential_file: Path | None = key("", read_path, "a file with the password, for its owner's eyes only", trusted_only=True)
+    credential_command: str | None = key("", read_text, "a command that prints the password", chosen_only=True)
+    credential_file: Path | None = key("", read_path, "a file with the password, for its owner's eyes only", chosen_only=True)
     relay_only: bool = key(False, read_flag, "call through TURN servers only, so that the other side never learns this machine's addresses")
 
 
@@ -178,10 +178,10 @@ class SmsSection:
     service_plan_id: str | None = key("", read_text, "the service plan of the SMS API", variable="SINCH_SERVICE_PLAN_ID")
     sender: str | None = key("", read_text, "what the phone shows as sender: a number, a short code or a name")
     region: str = key("us", one_of("us", "eu", "br", "ca", "au"), "where the service plan lives: us, eu, br, ca or au")
-    host: str | None = key("", read_url, "the SMS API, where it isn't the region's", trusted_only=True)
+    host: str | None = key("", read_url, "the SMS API, where it isn't the region's", chosen_only=True)
     token: str | None = key("", read_text, "the service plan's API token (environment only)", variable="SINCH_SMS_TOKEN", secret=True)
-    token_command: str | None = key("", read_text, "a command that prints the API token", trusted_only=True)
-    token_file: Path | None = key("", read_path, "a file with the API token, for its owner's eyes only", trusted_only=True)
+    token_command: str | None = key("", read_text, "a command that prints the API token", chosen_only=True)
+    token_file: Path | None = key("", read_path, "a file with the API token, for its owner's eyes only", chosen_only=True)
 
 
 @quick_dataclass(frozen=True, kw_only=True)
@@ -189,15 +189,15 @@ class SipSection(SipSettings):
     """[sip]: phones and PBXs that call the exchange, and how it calls them."""
 
     enabled: bool = key(False, read_flag, "listen for phones and PBXs (sinchphone exchange)")
-    users_file: Path | None = key("", read_path, "a file of phones, NAME:PASSWORD a line, for its owner's eyes only", trusted_only=True)
+    users_file: Path | None = key("", read_path, "a file of phones, NAME:PASSWORD a line, for its owner's eyes only", chosen_only=True)
 
 
 @quick_dataclass(frozen=True, kw_only=True)
 class TrunkSection(TrunkOptions):
     """[trunk]: a SIP carrier or PBX that carries calls to phone numbers."""
 
-    password_command: str | None = key("", read_text, "a command that prints its password", trusted_only=True)
-    password_file: Path | None = key("", read_path, "a file with its password, for its owner's eyes only", trusted_only=True)
+    password_command: str | None = key("", read_text, "a command that prints its password", chosen_only=True)
+    password_file: Path | None = key("", read_path, "a file with its password, for its owner's eyes only", chosen_only=True)
 
 
 @quick_dataclass(frozen=True)
@@ -209,22 +209,22 @@ class Options:
     user: str | None = key("", _user_id, "who I am; the login name in the local environment", variable="SINCH_USER_ID")
     application_key: str | None = key("", read_text, "the application's key", variable="SINCH_APPLICATION_KEY")
     api: Api = key("ocra", member_of(Api), "which of Sinch's REST dialects is spoken: ocra, or papi, the older one with messages")
-    host: str | None = key("", read_url, "the platform, where it isn't Sinch's own", variable="SINCHPHONE_HOST", trusted_only=True)
+    host: str | None = key("", read_url, "the platform, where it isn't Sinch's own", variable="SINCHPHONE_HOST", chosen_only=True)
     ca_file: Path | None = key(
         "",
         read_path,
         "authorities (PEM) to be trusted beside the system's: platform, token_url and SMS API",
         variable="SINCHPHONE_CA_FILE",
-        trusted_only=True,
+        chosen_only=True,
     )
     caller_id: str | None = key("", read_caller_id, "the number that phone calls show (+E164)", variable="SINCHPHONE_CALLER_ID")
     token: str | None = key("", read_text, "a registration token (environment only)", variable="SINCHPHONE_TOKEN", secret=True)
-    token_url: str | None = key("", read_url, "a backend that returns tokens", variable="SINCHPHONE_TOKEN_URL", trusted_only=True)
+    token_url: str | None = key("", read_url, "a backend that returns tokens", variable="SINCHPHONE_TOKEN_URL", chosen_only=True)
     password: str | None = key("", read_text, "the user's password, papi (environment only)", variable="SINCHPHONE_PASSWORD", secret=True)
-    password_command: str | None = key("", read_text, "a command that prints the user's password, for api papi", trusted_only=True)
-    secret_command: str | None = key("", read_text, "a command that prints the application's secret", trusted_only=True)
-    secret_file: Path | None = key("", read_path, "a file with the secret, for its owner's eyes only", trusted_only=True)
-    state_dir: Path | None = key("", read_path, "where registrations are kept; the platform's state folder", trusted_only=True)
+    password_command: str | None = key("", read_text, "a command that prints the user's password, for api papi", chosen_only=True)
+    secret_command: str | None = key("", read_text, "a command that prints the application's secret", chosen_only=True)
+    secret_file: Path | None = key("", read_path, "a file with the secret, for its owner's eyes only", chosen_only=True)
+    state_dir: Path | None = key("", read_path, "where registrations are kept; the platform's state folder", chosen_only=True)
     ring_timeout: float = key("60s", _ring_timeout, "how long an outgoing call rings; 60s at most")
     max_duration: float | None = key("", parse_duration, "how long a call may last, such as 30s or 10m; then it is hung up")
     color: Color = key("auto", member_of(Color), "colours: auto, always or never")

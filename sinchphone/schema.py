@@ -40,7 +40,7 @@ class Key(NamedTuple):
     help: str
     variable: str | None = None
     secret: bool = False  # shown as ***, and not read from files
-    trusted_only: bool = False  # not read from ./sinchphone.toml: it says what is run or who gets the credentials
+    chosen_only: bool = False  # not read from ./sinchphone.toml: it says what is run or who gets the credentials
     harmless: tuple[object, ...] = ()  # values that even ./sinchphone.toml may give it
     unset: object = None  # the value where the example is an empty text
 

@@ -152,42 +152,42 @@ class ConferenceOptions:
     """[conference]: who mixes conference rooms."""
 
     mixer: str = key("python", one_of("python", "janus"), "who mixes conference rooms: python, or a Janus with its AudioBridge")
-    janus: str = key("ws://127.0.0.1:8188", read_janus, "where that Janus' WebSocket API is", trusted_only=True)
+    janus: str = key("ws://127.0.0.1:8188", read_janus, "where that Janus' WebSocket API is", chosen_only=True)
 
 
 @quick_dataclass(frozen=True, kw_only=True)
 class ExchangeOptions:
     """Options of one exchange. ``applications`` maps each application key to its secret (base64). Port 0 takes a free port."""
 
-    host: str = key(DEFAULT_HOST, read_host, "address of the embedded exchange", trusted_only=True)
-    port: int = key(DEFAULT_PORT, read_port, "its port; 0: a free one", trusted_only=True, harmless=(0,))
+    host: str = key(DEFAULT_HOST, read_host, "address of the embedded exchange", chosen_only=True)
+    port: int = key(DEFAULT_PORT, read_port, "its port; 0: a free one", chosen_only=True, harmless=(0,))
     store: Path | StoreAddress | None = key(  # or the database of users and kept messages; without one they last as long as the exchange
         "",
         read_store,
         "redis://host:port/database that several exchange processes share, which are one exchange then; see sinchphone help growing",
         variable="SINCHPHONE_EXCHANGE_STORE",
-        trusted_only=True,
+        chosen_only=True,
     )
     inner_hosts: tuple[str, ...] = key(
         [],
         read_hosts_and_networks,
         "hosts and networks of the inside that URLs of others may lead to, where host isn't loopback",
-        trusted_only=True,
+        chosen_only=True,
     )
     push_contact: str = key(
         DEFAULT_CONTACT,
         read_push_contact,
         "whom a push service can write to about the exchange's pushes: mailto: or https:",
-        trusted_only=True,
+        chosen_only=True,
     )
     ice_servers: tuple[str, ...] = key(
         [],
         read_ice_urls,
         "STUN and TURN servers that phones are told of before each call",
-        trusted_only=True,
+        chosen_only=True,
     )
     ice_username: str | None = key(
-        "", read_text, "the user name for those TURN servers; without one each phone gets a name that expires", trusted_only=True
+        "", read_text, "the user name for those TURN servers; without one each phone gets a name that expires", chosen_only=True
     )
     ice_secret: str | None = key(
         "",
@@ -202,14 +202,14 @@ class ExchangeOptions:
         'a bad line for the sound that the exchange itself sends and takes: "loss=5%,jitter=40ms,delay=100ms"',
     )
     trace_sound: bool = key(
-        False, read_flag, "keep the sound of calls that it carries, decrypted, for trace --export FILE.pcapng", trusted_only=True
+        False, read_flag, "keep the sound of calls that it carries, decrypted, for trace --export FILE.pcapng", chosen_only=True
     )
     ice_seconds: int = key(3600, read_seconds, "how long such a name is good for new relays; calls may last longer")
-    ice_relay_only: bool = key(False, read_flag, "tell phones to call through those TURN servers only", trusted_only=True)
+    ice_relay_only: bool = key(False, read_flag, "tell phones to call through those TURN servers only", chosen_only=True)
     applications: Mapping[str, str] = field(default_factory=dict, repr=False)
     conference: ConferenceOptions = field(default_factory=ConferenceOptions)
     certificate: Certificate | None = None  # listens with TLS too
-    tls_port: int = key(DEFAULT_TLS_PORT, read_port, "its port with TLS", trusted_only=True, harmless=(0,))
+    tls_port: int = key(DEFAULT_TLS_PORT, read_port, "its port with TLS", chosen_only=True, harmless=(0,))
     body_bytes: int = MAX_BODY_BYTES  # of one REST request, as sent and unpacked
     message_bytes: int = 32 * 1024  # of one published message (PubNub's own limit)
     publishes_at_once: int = 1_000  # of one user, or one address of guests: the longest message to five has less
@@ -218,24 +218,24 @@ class ExchangeOptions:
         "",
         read_limit,
         "how many may be connected; not said: half of what the process may open, 1000 at most",
-        trusted_only=True,
+        chosen_only=True,
     )
     new_users_at_once: int = key(
         50,
         read_limit,
         "how many new users one address may bring at once with the application's key alone; later one in 5 s",
-        trusted_only=True,
+        chosen_only=True,
     )
     new_users_a_second: float = 0.2  # and later
-    users: int = key(1_000, read_limit, "how many users the application may have", trusted_only=True)
+    users: int = key(1_000, read_limit, "how many users the application may have", chosen_only=True)
     devices_per_user: int = 16
     open_calls_per_user: int = 16
     ringing_calls_per_pair: int = 4  # of one user at another: others get through
     history_per_channel: int = 256  # messages; the longest MXP message has less than 200 frames
     history_bytes: int = 16 * 1024 * 1024  # an application and network
     history_seconds: float = 600.0
-    polls: int = key(2_000, read_limit, "how many long polls may wait: each device has two, and they are connections", trusted_only=True)
-    polls_per_owner: int = key(128, read_limit, "how many of them one user may have, or one address of guests", trusted_only=True)
+    polls: int = key(2_000, read_limit, "how many long polls may wait: each device has two, and they are connections", chosen_only=True)
+    polls_per_owner: int = key(128, read_limit, "how many of them one user may have, or one address of guests", chosen_only=True)
     channels: int = 4_096  # that guests and users made up, an application and network
     channels_per_owner: int = 1_024
     record: bool = True  # what happens, for the trace and the inspector

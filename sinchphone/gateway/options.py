@@ -63,38 +63,38 @@ class SipSettings:
     who calls; those of ``proxies`` must. Port 0 takes a free port. Without ``rtpengine_digits`` digits never become INFO with rtpengine.
     """
 
-    host: str = key("127.0.0.1", read_host, "address that SIP and its sound use", trusted_only=True)
+    host: str = key("127.0.0.1", read_host, "address that SIP and its sound use", chosen_only=True)
     port: int = key(SIP_PORT, read_port, "its port, UDP and TCP")
     tls: bool = key(False, read_flag, "listen with TLS too")
     tls_port: int = key(SIPS_PORT, read_port, "its port with TLS")
-    realm: str = key("sinchphone", read_text, "what phones are told they log in to", trusted_only=True)
+    realm: str = key("sinchphone", read_text, "what phones are told they log in to", chosen_only=True)
     digest: tuple[str, ...] = key(
         ["MD5"],
         _digests,
         'how passwords are proved, the most wanted first: "MD5", "SHA-256" (some phones give up on it)',
-        trusted_only=True,
+        chosen_only=True,
     )
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
-    trusted: tuple[str, ...] = key([], read_texts, "addresses and networks of PBXs and proxies that need no password", trusted_only=True)
+    trusted: tuple[str, ...] = key([], read_texts, "addresses and networks of PBXs and proxies that need no password", chosen_only=True)
     proxies: tuple[str, ...] = key(
         [],
         read_texts,
         "addresses and networks of proxies in front of phones that say by Path (RFC 3327) how a phone is reached; phones prove who calls",
-        trusted_only=True,
+        chosen_only=True,
     )
-    public_address: str | None = key("", read_text, "the address that others see, where that is another", trusted_only=True)
+    public_address: str | None = key("", read_text, "the address that others see, where that is another", chosen_only=True)
     media: MediaEngine = key("python", one_of("python", "rtpengine"), "what carries sound: python, or an rtpengine")
     rtpengine: tuple[WeightedAddress, ...] = key(
         "127.0.0.1:2223",
         read_weighted_addresses,
         'where rtpengine takes orders (ng); of several each call has one by weight: ["192.0.2.1:2223=2", "192.0.2.2:2223=1"]',
-        trusted_only=True,
+        chosen_only=True,
     )
     rtpengine_digits: tuple[str, int] | None = key(
-        "", read_host_and_port, "where rtpengine's --dtmf-log-dest sends the digits it hears, such as 127.0.0.1:2224", trusted_only=True
+        "", read_host_and_port, "where rtpengine's --dtmf-log-dest sends the digits it hears, such as 127.0.0.1:2224", chosen_only=True
     )
     ca_file: Path | None = key(
-        "", read_path, "authorities (PEM) of SIP servers called over TLS, trusted beside the system's", trusted_only=True
+        "", read_path, "authorities (PEM) of SIP servers called over TLS, trusted beside the system's", chosen_only=True
     )
     rtp_timeout: int = key(
         120,
@@ -134,31 +134,31 @@ class TrunkOptions:
     one day (UTC); ``prices`` are those of a minute, by the beginning of the number, in the currency of ``daily_spend``.
     """
 
-    host: str = key("", read_text, "the carrier or PBX; without one, phone numbers are simulated", trusted_only=True, unset="")
-    port: int = key(0, read_port, f"its port; 0: {SIP_PORT}, with TLS {SIPS_PORT}", trusted_only=True)
-    transport: SipTransport = key("udp", one_of("udp", "tcp", "tls"), "udp, tcp or tls", trusted_only=True)
-    ca_file: Path | None = key("", read_path, "authorities (PEM) trusted beside the system's, with tls", trusted_only=True)
-    srtp: bool = key(False, read_flag, "encrypt sound (SRTP); use it with tls", trusted_only=True)
-    username: str | None = key("", read_text, "who we are there", trusted_only=True)
+    host: str = key("", read_text, "the carrier or PBX; without one, phone numbers are simulated", chosen_only=True, unset="")
+    port: int = key(0, read_port, f"its port; 0: {SIP_PORT}, with TLS {SIPS_PORT}", chosen_only=True)
+    transport: SipTransport = key("udp", one_of("udp", "tcp", "tls"), "udp, tcp or tls", chosen_only=True)
+    ca_file: Path | None = key("", read_path, "authorities (PEM) trusted beside the system's, with tls", chosen_only=True)
+    srtp: bool = key(False, read_flag, "encrypt sound (SRTP); use it with tls", chosen_only=True)
+    username: str | None = key("", read_text, "who we are there", chosen_only=True)
     password: str | None = key("", read_text, "its password (environment only)", variable="SINCHPHONE_TRUNK_PASSWORD", secret=True)
-    register: bool = key(False, read_flag, "register there, so that it calls us", trusted_only=True)
-    caller_id: str | None = key("", read_caller_id, "shown for those who show no number, or none that they may", trusted_only=True)
-    caller_ids: tuple[str, ...] = key([ANY], read_texts, 'numbers that callers may show; "*": any', trusted_only=True)
-    allow: tuple[str, ...] = key([], read_texts, 'beginnings of numbers that may be called, such as "+46"; "+": all', trusted_only=True)
-    deny: tuple[str, ...] = key([], read_texts, "beginnings of numbers that may not; the longer beginning counts", trusted_only=True)
-    strip: str = key("", read_text, "what is taken off the beginning of a number that is called, such as +", trusted_only=True, unset="")
-    prefix: str = key("", read_text, "what is then put there, such as 00", trusted_only=True, unset="")
-    max_calls: int = key(10, read_count, "calls at a time, both directions", trusted_only=True)
-    addresses: tuple[str, ...] = key([], read_texts, "addresses and networks that its calls come from, beside host", trusted_only=True)
-    daily_calls: int = key(500, read_limit, "calls that one user may place over it in a day (UTC); 0: any number", trusted_only=True)
-    daily_minutes: int = key(1440, read_limit, "minutes that one user's calls over it may last in a day; 0: any number", trusted_only=True)
+    register: bool = key(False, read_flag, "register there, so that it calls us", chosen_only=True)
+    caller_id: str | None = key("", read_caller_id, "shown for those who show no number, or none that they may", chosen_only=True)
+    caller_ids: tuple[str, ...] = key([ANY], read_texts, 'numbers that callers may show; "*": any', chosen_only=True)
+    allow: tuple[str, ...] = key([], read_texts, 'beginnings of numbers that may be called, such as "+46"; "+": all', chosen_only=True)
+    deny: tuple[str, ...] = key([], read_texts, "beginnings of numbers that may not; the longer beginning counts", chosen_only=True)
+    strip: str = key("", read_text, "what is taken off the beginning of a number that is called, such as +", chosen_only=True, unset="")
+    prefix: str = key("", read_text, "what is then put there, such as 00", chosen_only=True, unset="")
+    max_calls: int = key(10, read_count, "calls at a time, both directions", chosen_only=True)
+    addresses: tuple[str, ...] = key([], read_texts, "addresses and networks that its calls come from, beside host", chosen_only=True)
+    daily_calls: int = key(500, read_limit, "calls that one user may place over it in a day (UTC); 0: any number", chosen_only=True)
+    daily_minutes: int = key(1440, read_limit, "minutes that one user's calls over it may last in a day; 0: any number", chosen_only=True)
     daily_spend: float | None = key(
-        "", read_amount, "what one user's calls over it may cost in a day, by prices; what has none isn't called", trusted_only=True
+        "", read_amount, "what one user's calls over it may cost in a day, by prices; what has none isn't called", chosen_only=True
     )
     prices: Mapping[str, float] = key(
-        {}, read_amounts, 'what a minute costs, by the beginning of the number, such as { "+46" = "0.02" }', trusted_only=True
+        {}, read_amounts, 'what a minute costs, by the beginning of the number, such as { "+46" = "0.02" }', chosen_only=True
     )
-    numbers: Mapping[str, str] = key({}, read_table, "our numbers there, and where their calls go: a table", trusted_only=True)
+    numbers: Mapping[str, str] = key({}, read_table, "our numbers there, and where their calls go: a table", chosen_only=True)
 
     def __post_init__(self) -> None:
         """Raises ConfigError."""
@@ -192,10 +192,10 @@ class TrunkOptions:
 class BackendOptions:
     """The developer's backend: where events are posted, and where else when that fails; none without a ``url``."""
 
-    url: str = key("", read_full_url, "where events are posted; without one the dial plan decides", trusted_only=True, unset="")
-    fallback: str | None = key("", read_full_url, "where else, when that fails", trusted_only=True)
+    url: str = key("", read_full_url, "where events are posted; without one the dial plan decides", chosen_only=True, unset="")
+    fallback: str | None = key("", read_full_url, "where else, when that fails", chosen_only=True)
     ca_file: Path | None = key(
-        "", read_path, "authorities (PEM) trusted beside the system's, there and where its sounds are fetched", trusted_only=True
+        "", read_path, "authorities (PEM) trusted beside the system's, there and where its sounds are fetched", chosen_only=True
     )
 
 
@@ -209,7 +209,7 @@ class GatewayOptions:
     sip: SipSettings | None = None
     trunk: TrunkOptions | None = None
     dialplan: Mapping[str, str] = key(
-        {}, read_table, "where calls from phones, PBXs and the trunk go: a table of patterns and targets", trusted_only=True
+        {}, read_table, "where calls from phones, PBXs and the trunk go: a table of patterns and targets", chosen_only=True
     )
     backend: BackendOptions | None = None
 

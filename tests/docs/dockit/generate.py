@@ -59,7 +59,7 @@ def keys() -> str:
     sections: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for key in KEYS.values():
         section, _, name = key.name.rpartition(".")
-        mark = "" if not key.trusted_only else " †"
+        mark = "" if not key.chosen_only else " †"
         shown = f"`{json.dumps(key.example)}`" if key.example != "" else "not set"
         also = f" (`{key.variable}`)" if key.variable else ""
         sections[section].append((f"`{name}`{mark}", shown, key.help + also))
