@@ -9,6 +9,7 @@
 """
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable
 
@@ -31,6 +32,7 @@ RETRY_MOST_S = 15.0
 BACK_S = 2.0  # how long the subscriptions may take after the platform knows us again
 
 
+_logger = logging.getLogger(__name__)
 _NETWORKS = frozenset({"broadcast", "signal"})
 
 
@@ -169,6 +171,8 @@ class Link:
         """Close connections; a platform that is reachable learns that we are gone."""
         if not self.is_asleep:
             await self._say_goodbye()
+        for network in {self.broadcast, self._signal}:
+            _logger.debug("at the broker %s, heartbeats %s", network.counters, network.heartbeats)
         await self._release()
 
     async def _say_goodbye(self) -> None:

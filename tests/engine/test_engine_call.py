@@ -127,6 +127,7 @@ class FakeChannel:
     sent: list[tuple[Method, tuple[str, ...]]] = field(default_factory=list)
     inbox: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
     failing: bool = False
+    counters: object = None
 
     async def send(self, message: Message, channels: Collection[str]) -> None:
         if self.failing:

@@ -48,6 +48,10 @@ _log = logging.getLogger(__name__)
 class Channel(Protocol):
     """One call's MXP conversation, as the call needs it."""
 
+    @property
+    def counters(self) -> object:
+        """What has happened, for the log."""
+
     async def send(self, message: Message, channels: Collection[str]) -> None:
         """Publish on each of the channels. Raises NetworkError or PlatformError."""
 
@@ -157,6 +161,7 @@ class MachineDriver:
         if self.ended is None:  # such a bug, or withdrawing: nobody waits any longer
             withdrawn = self.machine.phase is Phase.WITHDRAWING
             self._do(v.Ended(Cause.CANCELED if withdrawn else Cause.FAILURE, EndedBy.US))
+        _log.debug("at the end of a call %s", self._channel.counters)
         await asyncio.shield(self._release(release))
 
     def _goodbye(self) -> Input:

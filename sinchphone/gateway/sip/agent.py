@@ -134,6 +134,7 @@ class SipAgent:
         self._usages.clear()
         self._invites.clear()
         self._tasks.clear()
+        _logger.debug("the SIP side closes: transactions that aren't forgotten yet %d", self.open_transactions)
         await self._wire.close()
 
     @property

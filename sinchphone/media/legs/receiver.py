@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.levels.level import FULL_SCALE
-from sinchphone.audio.playout.jitter import JitterBuffer, Late, Lost, NotYet, Packet
+from sinchphone.audio.playout.jitter import JitterBuffer, JitterStats, Late, Lost, NotYet, Packet
 from sinchphone.audio.playout.stretch import adjust, trim
 from sinchphone.errors import MediaError
 from sinchphone.media.codecs.codec import Decoder
@@ -169,6 +169,11 @@ class Receiver:
         """Have the sound so late from now on, little by little: what belongs to it comes later. Any thread."""
         with self._lock:
             self._buffer.least_delay = seconds
+
+    def buffered(self) -> JitterStats:
+        """What the jitter buffer did until now. Any thread."""
+        with self._lock:
+            return self._buffer.stats()
 
     def stats(self) -> ReceiverStats:
         """Counters at this moment. Any thread."""

@@ -6,6 +6,7 @@
     leg.pull, divert, DigitHeard <- Inbound <- take <- the path        report, bye: RTCP about both
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from sinchphone.protocol.rtp.nack import decode_nacks, encode_nack
 from sinchphone.protocol.rtp.packet import RtcpReport, block_about, decode_reports, encode_bye, encode_report, ntp_time, round_trip_ms
 from sinchphone.protocol.rtp.telephone_event import Digit
 from sinchphone.protocol.rtp.transport_feedback import decode_feedbacks
+
+_log = logging.getLogger(__name__)
 
 _REPORT_SECONDS: Final = 1.0
 
@@ -161,6 +164,7 @@ class Stream:
 
     def bye(self) -> bytes:
         """The RTCP packet that says goodbye."""
+        _log.debug("what came was put into order: %s", self._inbound.receiver.buffered())
         return encode_bye(self._outbound.ssrc, self._cname)
 
     def stats(self, codec: str | None) -> PortStats:

@@ -35,9 +35,6 @@ class PapiOperation(StrEnum):
     PUSH_MESSAGE = "send the message's push notification"
 
 
-UNKNOWN_INSTANCE = 40400  # errorCode on which a client registers anew instead of renewing its secret
-
-
 def _at(verb: str, template: str, auth: Auth, statuses: tuple[int, ...] = (200, 201, 202, 204)) -> Endpoint:
     return Endpoint(API_ROOT, verb, template, auth, statuses, unescaped="+@")  # the SDK leaves these as they are
 

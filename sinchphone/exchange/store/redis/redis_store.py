@@ -51,8 +51,6 @@ _logger = logging.getLogger(__name__)
 class RedisStore:
     """One process's end of it. ``open``, then the rooms ``read``, then ``start``."""
 
-    is_shared: Final = True
-
     def __init__(
         self, address: StoreAddress, applications: Mapping[str, bytes], history_seconds: float, *, beside_others: bool = False
     ) -> None:
