@@ -93,6 +93,8 @@ class Quiet:
 class Harness:
     """A call that talks."""
 
+    counters: object = None
+
     def __init__(self) -> None:
         self.media, self.sent, self.inbox = Port(), list[Message](), asyncio.Queue[Message]()
         unlike: Any = self
