@@ -8,7 +8,6 @@ from typing import Final, TypeAlias
 
 import pytest
 
-import sinchphone
 from tests.house.parsed_sources import PACKAGE, parsed_sources
 
 TESTS: Final = Path(__file__).parents[1]

@@ -152,7 +152,7 @@ class PushService:
         agent = self._agents.pop(uaid, None)
         if agent is None:
             return None
-        agent.deliver = None
+        agent.depart(now)
         subscriptions = {token: self._subscriptions.pop(token) for token in agent.tokens.values()}
         self._released.update(dict.fromkeys(subscriptions, now + RELEASED_S))
         return {
