@@ -16,14 +16,17 @@ from sinchphone.protocol import sdp
 from sinchphone.protocol.sdp import RECVONLY, SENDONLY, SENDRECV, TELEPHONE_EVENT, Crypto, Format, Section, SessionDescription
 from sinchphone.quick_dataclass import quick_dataclass
 
-DIGITS: Final = "0-15"  # the events of RFC 4733 3.2 that we know: 0-9 * # A-D
+EVENT_PARAMETERS: Final = "0-15"  # the events of RFC 4733 3.2 that we know: 0-9 * # A-D
 KNOWN: Final = {  # what we offer, under these numbers
     "PCMU": Format(0, "PCMU", 8000),
     "PCMA": Format(8, "PCMA", 8000),
     "G722": Format(9, "G722", 8000),  # 16 kHz of sound; the 8000 is an old mistake that stayed (RFC 3551 4.5.2)
     "opus": Format(96, "opus", 48000, 2, "useinbandfec=1"),
 }
-_EVENTS: Final = {8000: Format(101, TELEPHONE_EVENT, 8000, 1, DIGITS), 48000: Format(100, TELEPHONE_EVENT, 48000, 1, DIGITS)}
+_EVENTS: Final = {
+    8000: Format(101, TELEPHONE_EVENT, 8000, 1, EVENT_PARAMETERS),
+    48000: Format(100, TELEPHONE_EVENT, 48000, 1, EVENT_PARAMETERS),
+}
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -126,7 +129,7 @@ class Negotiation:
         if codec is None:
             raise RemoteProtocolError("the peer offers no encoding that is taken here")
         event = _event_for(codec, remote.formats)
-        taken = (_answered(codec), *((replace(event, parameters=DIGITS),) if event else ()))
+        taken = (_answered(codec), *((replace(event, parameters=EVENT_PARAMETERS),) if event else ()))
         ours = None
         if theirs is not None:
             ours = next(replace(key, tag=theirs.tag) for key in local.keys if key.suite == theirs.suite)

@@ -4,11 +4,11 @@ import re
 from typing import Final
 
 MAX_USER_ID_BYTES: Final = 255
-TOKEN_RULE: Final = "1 to 255 of the characters A-Z a-z 0-9 - _ ="  # noqa: S105 - a rule in words
-USER_RULE: Final = "1 to 255 bytes, all printable, and no space at its ends"
+TOKEN_RULE: Final = f"1 to {MAX_USER_ID_BYTES} of the characters A-Z a-z 0-9 - _ ="
+USER_RULE: Final = f"1 to {MAX_USER_ID_BYTES} bytes, all printable, and no space at its ends"
 
 _EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,190}")
-_IN_TOKENS: Final = re.compile(r"[A-Za-z0-9_=-]{1,255}")
+_IN_TOKENS: Final = re.compile(rf"[A-Za-z0-9_=-]{{1,{MAX_USER_ID_BYTES}}}")
 
 
 def is_user_id(text: str) -> bool:

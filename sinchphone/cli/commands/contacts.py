@@ -8,7 +8,7 @@ from sinchphone.cli.addressing.contacts import AddressBookEntry, contacts_of, re
 from sinchphone.cli.addressing.destination import Destination, Kind, read_destination, user_id
 from sinchphone.cli.addressing.proposals import complete_contact, complete_destination, complete_user
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.flags.common import JsonFlags, with_flags
+from sinchphone.cli.terminal.flags.common import JsonFlags, overview, with_flags
 from sinchphone.cli.terminal.output.listings import ContactListed
 from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, session_of
@@ -30,17 +30,12 @@ def add_to(app: typer.Typer, name: str) -> None:
     group = typer.Typer(
         invoke_without_command=True, rich_markup_mode=None, add_completion=False, help="People and rooms by short names: call @mum."
     )
-    group.callback()(_overview)
+    group.callback()(overview)
     group.command("add")(with_flags(add))
     group.command("list")(with_flags(list_all))
     group.command("show")(with_flags(show))
     group.command("remove")(with_flags(remove))
     app.add_typer(group, name=name)
-
-
-def _overview(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 def add(

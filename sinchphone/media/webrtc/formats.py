@@ -7,6 +7,7 @@ from typing import Final
 from sinchphone.errors import MediaError
 from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes, RepairTerms
 from sinchphone.media.codecs.codec import CODECS, OPUS, CodecFormat, codec_of
+from sinchphone.protocol.offer_answer import EVENT_PARAMETERS
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_URI, MAX_EXTENSION_ID
 from sinchphone.protocol.sdp import ANY_LENGTH, Attributes, PacketTimes, Section
 from sinchphone.quick_dataclass import quick_dataclass
@@ -15,7 +16,6 @@ OUR_EVENTS: Final = {48_000: 110, 8_000: 126}  # clock rate to payload type, as 
 OUR_RED: Final = 63  # the same
 OUR_NUMBERING: Final = 3  # the same
 _TRANSPORT_CC: Final = "transport-cc"
-_EVENT_PARAMETERS: Final = "0-15"  # RFC 4733 7.1.1: the sixteen keys
 _NUMBER: Final = re.compile(r"[0-9]{1,3}")
 _EVENT: Final = re.compile(r"telephone-event/(8000|48000)(/1)?")
 _RED: Final = "red/48000/2"  # of Opus, as browsers write it
@@ -194,6 +194,6 @@ def _written(
             attributes += [] if red is None else [("rtpmap", f"{red} {_RED}"), ("fmtp", f"{red} {number}/{number}")]
     for event in events:
         number = event.payload_type
-        attributes += [("rtpmap", f"{number} telephone-event/{event.clock_rate}"), ("fmtp", f"{number} {_EVENT_PARAMETERS}")]
+        attributes += [("rtpmap", f"{number} telephone-event/{event.clock_rate}"), ("fmtp", f"{number} {EVENT_PARAMETERS}")]
     numbers = [*(sound.payload_type for sound in sounds), *([] if red is None else [red]), *(event.payload_type for event in events)]
     return WrittenFormats(tuple(map(str, numbers)), tuple(attributes))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.flags.common import CommonFlags, with_flags
+from sinchphone.cli.terminal.flags.common import CommonFlags, overview, with_flags
 from sinchphone.cli.terminal.text.escape import escape
 from sinchphone.errors import ConfigError
 
@@ -16,14 +16,9 @@ _WORDS = {"found": "found", "missing": "not found", "differs": "differs from our
 def add_to(app: typer.Typer, name: str) -> None:
     """Add the commands."""
     cloud = typer.Typer(invoke_without_command=True, rich_markup_mode=None, add_completion=False, help="What is known of Sinch's cloud.")
-    cloud.callback()(_overview)
+    cloud.callback()(overview)
     cloud.command("learn")(with_flags(learn))
     app.add_typer(cloud, name=name)
-
-
-def _overview(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 def learn(

@@ -9,7 +9,7 @@ import typer
 from sinchphone.cli.commands.setup.config_questions import ask_at_terminal, asked
 from sinchphone.cli.control.schema import schema_text
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.flags.common import CommonFlags, with_flags
+from sinchphone.cli.terminal.flags.common import CommonFlags, overview, with_flags
 from sinchphone.cli.terminal.text.escape import escape
 from sinchphone.config import config_files, user_file
 from sinchphone.credentials import secret_source
@@ -24,17 +24,12 @@ def add_to(app: typer.Typer, name: str) -> None:
     config = typer.Typer(
         invoke_without_command=True, rich_markup_mode=None, add_completion=False, help="Where configuration is and what is in force."
     )
-    config.callback()(_overview)
+    config.callback()(overview)
     config.command("path")(with_flags(path))
     config.command("show")(with_flags(show))
     config.command("init")(with_flags(init))
     config.command("schema")(schema)
     app.add_typer(config, name=name)
-
-
-def _overview(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 def path(context: typer.Context, flags: CommonFlags) -> ExitCode:

@@ -182,3 +182,9 @@ def with_flags(function: Callable[..., Returned]) -> Callable[..., Returned]:
     command.__signature__ = inspect.Signature([*kept, *added])  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in [*kept, *added]}
     return command
+
+
+def overview(context: typer.Context) -> None:
+    """What a group says when no command of it is asked for: its help."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
