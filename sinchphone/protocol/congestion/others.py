@@ -27,8 +27,8 @@ _LEAST: Final = 30_000.0  # [bit/s] or so many, where more than
 _HOPELESS: Final = 0.4  # gets lost of it,
 _HOPEFUL: Final = 0.25  # until it's less than that
 
-_LARGE_SECONDS: Final = 6.0  # after which it's known what their packets do to ours: a queue that is full while one of them passes
-_LARGE_LOSS: Final = 0.17  # drops some in a row, of which each of 20 ms is too short for a copy in the next one,
+_LARGE_SECONDS: Final = 8.0  # after which it's known what their packets do to ours: a queue that is full while one of them passes
+_LARGE_LOSS: Final = 0.15  # drops some in a row, of which each of 20 ms is too short for a copy in the next one,
 _OWN_LOSS: Final = 0.22  # unless so many are lost: then it's ours that fill the queue, by turns
 
 
