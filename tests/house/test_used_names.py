@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import sinchphone
+from tests.house.parsed_sources import PACKAGE, parsed_sources
 
-PACKAGE: Final = Path(sinchphone.__file__).parent
 REGISTERED: Final = {"callback", "command", "fixture", "middleware", "setter"}  # decorators that hand a function to a framework
 #: what Python programs are offered, on the classes that ``sinchphone`` exports, beside what the command line uses; and what tests are
 OFFERED: Final = frozenset(
@@ -184,11 +184,11 @@ class Uses:
 
 def modules_of(folder: Path) -> list[Module]:
     """A package's files."""
-    found = []
-    for path in sorted(folder.rglob("*.py")):
-        text, parts = path.read_text(), path.relative_to(folder.parent).with_suffix("").parts
-        found.append(Module(".".join(parts).removesuffix(".__init__"), text, ast.parse(text)))
-    return found
+    parsed = (
+        parsed_sources() if folder == PACKAGE else {path: (path.read_text(), ast.parse(path.read_text())) for path in folder.rglob("*.py")}
+    )
+    names = {path: ".".join(path.relative_to(folder.parent).with_suffix("").parts).removesuffix(".__init__") for path in parsed}
+    return [Module(names[path], text, tree) for path, (text, tree) in sorted(parsed.items())]
 
 
 def unused(modules: list[Module], allowed: frozenset[str]) -> list[str]:
