@@ -67,21 +67,43 @@ async def devices_of(group: Group, count: int) -> AsyncIterator[list[load.Phone]
             await asyncio.wait(polls)
 
 
-async def call_cost(processes: int, devices: int, calls: int) -> float:
-    """CPU of all processes and of Redis for a call until it rings [ms]; the callee is at the next process."""
-    async with grouped(processes, devices) as group, devices_of(group, devices) as phones:
-        pairs = [(phones[at % devices], phones[(at + 1) % devices]) for at in range(calls)]
-        found = await load.phase(group, [lambda one=one, other=other: one.call(other) for one, other in pairs])  # type: ignore[misc]
+async def call_cost(processes: int, devices: int, calls: int, *, apart: bool = False) -> float:
+    """CPU of all processes and of Redis for a call until it rings [ms]; the callee is at the next process. ``apart``: they share nothing,
+    each has a Redis and devices of its own."""
+    async with AsyncExitStack() as stack:
+        sizes = [1] * processes if apart else [processes]
+        groups = [await stack.enter_async_context(grouped(size, devices)) for size in sizes]
+        phones = [await stack.enter_async_context(devices_of(group, devices // len(groups))) for group in groups]
+        calling = [phones[at % len(groups)][at // len(groups) % len(phones[0])] for at in range(calls)]
+        called = [phones[at % len(groups)][(at // len(groups) + 1) % len(phones[0])] for at in range(calls)]
+        pairs = zip(calling, called, strict=True)
+        found = await load.phase(All(groups), [lambda one=one, other=other: one.call(other) for one, other in pairs])  # type: ignore[misc]
         return 1000 * found.cpu_s / found.count
 
 
+@dataclass(frozen=True)
+class All:
+    """What several groups compute."""
+
+    groups: Sequence[Group]
+
+    def cpu_s(self) -> float:
+        return sum(group.cpu_s() for group in self.groups)
+
+
 def compare(devices: int, calls: int, rounds: int) -> str:
-    """One process and two, in turns."""
-    costs = [[asyncio.run(call_cost(processes, devices, calls)) for processes in (1, PROCESSES)] for _ in range(rounds)]
-    one, two = (median(cost) for cost in zip(*costs, strict=True))
-    rows = {f"{count} on Redis": [cost, 1000 / cost] for count, cost in ((1, one), (PROCESSES, two))}
-    ratio = f"two processes: {two / one:.2f} times the CPU of one (bound {BOUND:g})"
-    return table("processes", ["CPU ms a call", "calls a second and core, computed"], rows) + f"\n{ratio}"
+    """One process, two, and two that share nothing, in turns: what those cost beside one is the machine's, not the sharing's."""
+    costs: list[tuple[float, float, float]] = []
+    for _ in range(rounds):
+        one, two = (asyncio.run(call_cost(processes, devices, calls)) for processes in (1, PROCESSES))
+        costs.append((one, two, asyncio.run(call_cost(PROCESSES, devices, calls, apart=True))))
+    one, two, apart = (median(cost) for cost in zip(*costs, strict=True))
+    rows = {"1 on Redis": one, f"{PROCESSES} on Redis": two, f"{PROCESSES} that share nothing": apart}
+    found = table(
+        "processes", ["CPU ms a call", "calls a second and core, computed"], {name: [cost, 1000 / cost] for name, cost in rows.items()}
+    )
+    beside = " / ".join(f"{median(cost[1] / cost[at] for cost in costs):.2f}" for at in (0, 2))
+    return f"{found}\ntwo processes: {beside} times the CPU of one / of two that share nothing (bound {BOUND:g})"
 
 
 async def device_memory(count: int) -> float:
