@@ -170,6 +170,7 @@ class Sharing:
             await self._phones.bury(application, process)
             await self._attendance.bury(application, process, time.time())
             await self._calls.adopt(application, process)
+            await self._store.buried(application, process)
         except StoreError as error:
             _logger.error("what a process left behind could not be taken on: %s", error)
         except SinchphoneError:

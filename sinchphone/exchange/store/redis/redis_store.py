@@ -37,6 +37,7 @@ from sinchphone.tasks import start_task
 
 BEAT_SECONDS: Final = 0.5
 DEAD_SECONDS: Final = 2.0  # a process that hasn't been heard of for so long
+_BURIAL_SECONDS: Final = 10.0  # so long somebody has to take on what a process left behind, before the next one is told
 _BLOCK_MS: Final = 1_000  # shorter than the connection's own limit
 _PAUSE_SECONDS: Final = 0.01  # since all was known: who writes much learns what others write by that, and needn't be woken
 _MAX_READ: Final = 500
@@ -216,8 +217,14 @@ class RedisStore:
         self._receive = receive
 
     def departures(self, departed: Callable[[str, str], None]) -> None:
-        """Tell which process is gone, of an application's: each to one process that is left."""
+        """Tell which process is gone, of an application's: each to one process that is left, and after a while to the next one, until it
+        is ``buried``."""
         self._departed = departed
+
+    async def buried(self, application: str, process: str) -> None:
+        """What a process that is gone left behind is taken on. Raises StoreError."""
+        await self.settle()
+        await patiently(self.pipeline(application).ask("HDEL", self._boxes[application].key("alive"), process))
 
     def start(self) -> None:
         """Hand on the messages of the last minutes, and from now on all that comes."""
@@ -337,6 +344,6 @@ class RedisStore:
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _beat(self, box: CommitQueue, *, leaving: bool = False) -> list[str]:
-        words = [self.process, "0" if leaving else str(DEAD_SECONDS)]
+        words = [self.process, "0" if leaving else str(DEAD_SECONDS), str(_BURIAL_SECONDS)]
         found = await self.pipeline(box.application).run(_BEAT, [box.key("alive"), box.key("turn")], words)
         return [str(one) for one in found]

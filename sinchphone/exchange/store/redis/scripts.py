@@ -5,7 +5,8 @@
     commit   changes -> rows, and entries of the feed with ids that are time tokens (microseconds-tick), each above the last
     acquire  whose turn it is to change what depends on what is there; whoever has to wait stands in line, and is handed the turn by the
              commit that ends the one before, whose entries say so
-    beat     this process lives; those that no longer do, each told to one, and their turn is over
+    beat     this process lives; those that no longer do, each told to one, and their turn is over; told again to whoever beats first, if
+             that one hasn't taken on in time what they left behind
 
 Who commits or gets a turn is told what others wrote since the entry that it knows: at most so many entries, and whether that's all.
 """
@@ -105,7 +106,7 @@ if ARGV[2] == '0' then redis.call('HSET', KEYS[1], ARGV[1], 0) else redis.call('
 local alive = redis.call('HGETALL', KEYS[1])
 for number = 1, #alive, 2 do
     if alive[number] ~= ARGV[1] and now - tonumber(alive[number + 1]) > tonumber(ARGV[2]) and ARGV[2] ~= '0' then
-        redis.call('HDEL', KEYS[1], alive[number])
+        redis.call('HSET', KEYS[1], alive[number], string.format('%.3f', now + tonumber(ARGV[3]) - tonumber(ARGV[2])))
         dead[#dead + 1] = alive[number]
         local turn = redis.call('GET', KEYS[2])
         if turn and string.sub(turn, 1, #alive[number] + 1) == alive[number] .. '-' then redis.call('DEL', KEYS[2]) end

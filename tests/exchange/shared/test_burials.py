@@ -1,0 +1,52 @@
+"""What a process that is gone left behind is taken on by one that is left, also where the first that was told goes too."""
+
+from typing import Any
+
+import pytest
+
+from sinchphone.exchange.server import Exchange
+from sinchphone.exchange.store.redis import redis_store
+from sinchphone.exchange.store.redis.redis_store import RedisStore
+from sinchphone.exchange.store.tables import PROCESSES
+from tests.exchange.shared.conftest import Join, RedisServer
+from tests.waiting import until
+
+
+def store_of(exchange: Exchange) -> RedisStore:
+    assert exchange._shared is not None, "it shares one"
+    return exchange._shared
+
+
+@pytest.mark.parametrize("told_first", ["an heir that dies", "all are left"])
+async def test_a_process_whose_end_was_told_to_one_that_went_too_is_missed_by_the_next(
+    told_first: str, join: Join, redis: RedisServer, monkeypatch: Any
+) -> None:
+    """Else everybody would go on asking it, and its calls would be nobody's."""
+    monkeypatch.setattr(redis_store, "_BURIAL_SECONDS", 0.3)
+    exchanges = [await join(redis.address) for _ in range(3)]
+    left, heir, gone = map(store_of, exchanges)
+    process, told = gone.process, 0
+    really = left._departed
+
+    def departed(application: str, process: str) -> None:
+        nonlocal told
+        told += 1
+        if told > 1 or told_first == "all are left":  # else whoever was told died of it
+            really(application, process)
+
+    for one in (left, heir):
+        one.departures(departed)
+
+    async def rows() -> set[str]:
+        await left.catch_up()
+        return {row[1] for row in await left.read(PROCESSES)}
+
+    assert process in await rows()
+    requests = exchanges[0]._requests
+    assert requests is not None
+    await exchanges[2].close()
+    await until(lambda: process not in requests._known["acme"])
+    assert process not in await rows()
+    alive = await left.pipeline("acme").ask("HKEYS", left._boxes["acme"].key("alive"))
+    assert sorted(alive) == sorted(one.process for one in (left, heir))
+    assert told == (1 if told_first == "all are left" else 2)
