@@ -13,7 +13,7 @@ from sinchphone.audio.frame import Samples
 from sinchphone.audio.levels.activity import Activity, Listener
 from sinchphone.audio.quality import Change, Quality, Sample
 
-LIVELY = Activity(-20, -60, True, 10, 0, 0, 0, 500, False)
+LIVELY = Activity(-20, True, 10, 0, 0, 0, 500, False)
 
 
 def second(n: int, **more: Any) -> Sample:

@@ -290,7 +290,9 @@ def test_another_process_sees_the_devices_as_they_are(portaudio: FakePortAudio, 
     assert devices.look_aside() == ()
 
 
-def test_an_error_in_the_callback_is_counted_and_heard_as_silence(portaudio: FakePortAudio) -> None:
+def test_an_error_in_the_callback_is_counted_heard_as_silence_and_told_at_the_end(
+    portaudio: FakePortAudio, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken(samples: int) -> Samples:
         raise RuntimeError("bug")
 
@@ -300,6 +302,8 @@ def test_an_error_in_the_callback_is_counted_and_heard_as_silence(portaudio: Fak
     portaudio.streams[0].call(buffer, status="output underflow")
     assert buffer == bytes(960)
     assert (loudspeaker.failures, loudspeaker.xruns, loudspeaker.blocks) == (1, 1, 1)
+    loudspeaker.close()
+    assert "1 blocks of" in caplog.text
 
 
 def test_a_stream_that_dies_says_so_and_one_that_is_closed_does_not(portaudio: FakePortAudio) -> None:

@@ -33,7 +33,6 @@ class Activity:
     """What was heard, at this moment. Levels in dBFS, ``-inf`` for digital silence."""
 
     level_dbfs: float  # of the last 20 ms
-    noise_dbfs: float  # the background, as far as it is known
     speech: bool  # somebody speaks (or ended less than 200 ms ago)
     speech_seconds: float  # since the beginning
     silent_seconds: float  # since the last frame above QUIET_DBFS
@@ -69,7 +68,6 @@ class Listener:
         """What was heard so far."""
         return Activity(
             level_dbfs=self._level,
-            noise_dbfs=self._noise if math.isfinite(self._noise) else -math.inf,
             speech=self._hangover > 0,
             speech_seconds=self._speech * FRAME_SECONDS,
             silent_seconds=self._silent * FRAME_SECONDS,

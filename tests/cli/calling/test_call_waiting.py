@@ -221,7 +221,7 @@ def test_a_listener_that_is_to_take_one_call_lets_nobody_wait(platform: Any, sin
 
 
 def taken(speech_seconds: float) -> StatsTaken:
-    near = Activity(-20, -60, True, speech_seconds, 0, 0, 0, 100, False)
+    near = Activity(-20, True, speech_seconds, 0, 0, 0, 100, False)
     return StatsTaken(
         stats=PortStats(codec="opus"), report=Quality().report, levels=Levels(near_dbfs=-20, far_dbfs=-20, near=near), mean_mos=None
     )

@@ -11,6 +11,7 @@ its own rate, and converted.
 """
 
 import json
+import logging
 import math
 import subprocess
 import sys
@@ -51,6 +52,8 @@ print(json.dumps([dataclasses.asdict(device) for device in list_devices()]))
 _portaudio_lock = threading.RLock()  # PortAudio isn't thread safe; also guards the two below
 _open_streams: set["_Stream"] = set()
 _scanned_at: float | None = None
+
+_logger = logging.getLogger(__name__)
 
 
 class NoLibraryError(DeviceError):
@@ -246,6 +249,8 @@ class _Stream:
             stream, self._stream = self._stream, None
             if stream is not None:
                 stream.close(ignore_errors=True)
+                if self.failures:
+                    _logger.error("%d blocks of %s were not served: a bug of this program", self.failures, self.device.name)
 
     def _start(self, sounddevice: Any) -> Any:
         """Mono at 48 kHz; stereo, or the card's own rate, where a bare one knows nothing else."""

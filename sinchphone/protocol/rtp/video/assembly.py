@@ -51,7 +51,6 @@ class FrameAssembler:
     def __init__(self, form: FrameFormat) -> None:
         self.needs_key = True  # nothing can be decoded before one comes
         self.dropped = 0  # frames that were not whole, or came after such a one
-        self.unreadable = 0  # packets
         self._form = form
         self._packets: dict[int, _Kept] = {}  # by unwrapped number
         self._next: int | None = None  # to be taken
@@ -67,7 +66,6 @@ class FrameAssembler:
             return []
         self._highest = max(self._highest, number)
         part = self._form.read(packet.payload)
-        self.unreadable += part is None
         self._packets.setdefault(number, _Kept(part, packet.timestamp, packet.marker))
         frames = self._take()
         if self._blocked_at is not None and self._skip_to_key(number):
