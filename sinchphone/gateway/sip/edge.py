@@ -10,6 +10,7 @@ A token says both where a request may go and who wrote it, so nobody can have us
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -74,10 +75,9 @@ class EdgeProxy:
             except TransportError:
                 self._refuse(key, request, FLOW_FAILED)
                 return
-        forwarding = _Forwarding(self._wire, key, is_to_phone=not token.from_phone)
+        forwarding = _Forwarding(self._wire, key, lambda: self._invites.pop(key, None), is_to_phone=not token.from_phone)
         if request.method == "INVITE":
             self._invites[key] = forwarding
-            forwarding.over = lambda: self._invites.pop(key, None)
         forwarding.go(onward, _next_hop(token))
 
     def _cancelled(self, key: str, request: Request) -> bool:
@@ -119,10 +119,10 @@ class EdgeProxy:
 
 
 class _Forwarding:
-    """One request on its way through us (RFC 3261 16.6 to 16.10)."""
+    """One request on its way through us (RFC 3261 16.6 to 16.10). ``over`` is called with each final response."""
 
-    def __init__(self, wire: Wire, key: str, *, is_to_phone: bool) -> None:
-        self.over = _nothing
+    def __init__(self, wire: Wire, key: str, over: Callable[[], object], *, is_to_phone: bool) -> None:
+        self._over = over
         self._wire = wire
         self._key = key
         self._is_to_phone = is_to_phone
@@ -148,7 +148,7 @@ class _Forwarding:
             if withdrawn is not None:
                 self.cancel(withdrawn)
         else:
-            self.over()
+            self._over()
         if response.status != 100:  # of each hop its own
             self._wire.relay(self._key, self._backward(answered))
 
@@ -157,10 +157,6 @@ class _Forwarding:
         if answered.hop is None and response.status == 503 and self._is_to_phone:
             response = replace(response, status=FLOW_FAILED, reason="Flow Failed")
         return response.with_header("Via", *response.values("Via")[1:])
-
-
-def _nothing() -> object:
-    return None
 
 
 def _end(hop: Hop) -> FlowEnd:
