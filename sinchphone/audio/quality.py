@@ -8,13 +8,13 @@ a stream as missing after a second without a packet where one ought to come, wha
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
 from sinchphone.audio.emodel import RECOVERED_COSTS, mos
 from sinchphone.audio.frame import RATE
 from sinchphone.audio.levels.activity import Activity
+from sinchphone.audio.quality_warning import QualityWarning
 from sinchphone.quick_dataclass import quick_dataclass
 
 ROUND_TRIP_MS: Final = 300.0
@@ -29,21 +29,6 @@ _BAD_OF_SPELL: Final = 3
 _WORST: Final = 1.0  # the score of nothing at all (ITU-T P.800)
 _PACKET_MS: Final = 20.0
 _DEVICES_MS: Final = 40.0  # capture and playout at both ends, which nobody can measure from here: taken as this
-
-
-class QualityWarning(StrEnum):
-    """What can be wrong with a call's sound."""
-
-    HIGH_ROUND_TRIP = "HighRemoteInboundRtt"
-    HIGH_JITTER = "HighInboundJitter"
-    HIGH_LOSS = "HighInboundPacketLoss"
-    MISSING_STREAM = "MissingMediaStream"
-    CONSTANT_OUTBOUND = "ConstantOutboundAudioLevel"
-    CONSTANT_INBOUND = "ConstantInboundAudioLevel"
-    ZERO_OUTBOUND = "ZeroOutboundAudioLevel"
-    ZERO_INBOUND = "ZeroInboundAudioLevel"
-    SILENT_INBOUND = "SilentInboundAudio"  # packets flow, but carry silence
-    CLIPPED_OUTBOUND = "ClippedOutboundAudio"  # the microphone is too loud: its peaks are cut off
 
 
 @quick_dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from sinchphone.audio.quality import QualityWarning
+from sinchphone.audio.quality_warning import QualityWarning
 from sinchphone.cli.addressing.destination import Kind
 from sinchphone.cli.control.schema import schema_text
 from sinchphone.cli.terminal.output.events import events as e
@@ -341,8 +341,10 @@ def test_every_event_has_its_renderer() -> None:
     assert set(RENDERERS) == set(typing.get_args(e.Event))
 
 
-def test_the_words_for_the_sound_are_those_of_the_judge_of_quality() -> None:
-    assert set(e.QUALITY_NAMES) == set(QualityWarning)
+def test_everything_that_can_be_wrong_with_the_sound_has_words() -> None:
+    for name in QualityWarning:
+        (line,) = RENDERERS[e.QualityTriggered](e.QualityTriggered(call_id="c1", name=name.value, stream="audio"))
+        assert line.text.startswith("sound: ")
 
 
 def test_what_happens_is_told_by_keyword_alone() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from sinchphone.audio.quality_warning import QualityWarning
 from sinchphone.cli.terminal.output import lines
 from sinchphone.cli.terminal.output.events import control as k
 from sinchphone.cli.terminal.output.events import events as e
@@ -20,20 +21,20 @@ from sinchphone.options import Place
 from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
 from sinchphone.signaling.dialect import Domain
 
-_QUALITY: Final[Mapping[e.QualityName, str]] = {
-    "HighRemoteInboundRtt": "the way there and back takes more than 300 ms",
-    "HighInboundJitter": "packets come unevenly",
-    "HighInboundPacketLoss": "packets are lost on the way here",
-    "MissingMediaStream": "nothing comes from the other side: a firewall may keep it out, or one of you has lost the network",
-    "ConstantOutboundAudioLevel": "the microphone's level never changes",
-    "ConstantInboundAudioLevel": "the other side's level never changes",
-    "ZeroOutboundAudioLevel": "the microphone gives no sound at all: is it switched off?",
-    "ZeroInboundAudioLevel": "the other side sends no sound at all",
-    "SilentInboundAudio": "the other side sends silence only",
-    "ClippedOutboundAudio": "the microphone is too loud: turn it down, or sit further away",
+_QUALITY: Final[Mapping[str, str]] = {
+    QualityWarning.HIGH_ROUND_TRIP: "the way there and back takes more than 300 ms",
+    QualityWarning.HIGH_JITTER: "packets come unevenly",
+    QualityWarning.HIGH_LOSS: "packets are lost on the way here",
+    QualityWarning.MISSING_STREAM: "nothing comes from the other side: a firewall may keep it out, or one of you has lost the network",
+    QualityWarning.CONSTANT_OUTBOUND: "the microphone's level never changes",
+    QualityWarning.CONSTANT_INBOUND: "the other side's level never changes",
+    QualityWarning.ZERO_OUTBOUND: "the microphone gives no sound at all: is it switched off?",
+    QualityWarning.ZERO_INBOUND: "the other side sends no sound at all",
+    QualityWarning.SILENT_INBOUND: "the other side sends silence only",
+    QualityWarning.CLIPPED_OUTBOUND: "the microphone is too loud: turn it down, or sit further away",
 }
 
-_BETTER: Final[Mapping[e.QualityName, str]] = {"MissingMediaStream": "it comes again"}
+_BETTER: Final[Mapping[str, str]] = {QualityWarning.MISSING_STREAM: "it comes again"}
 
 
 def place(environment: Place, hosted_here: bool | None) -> str:

@@ -34,7 +34,7 @@ class MediaStream(StrEnum):
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
 class QualityTriggered:
-    """Something is wrong with that stream from now on: one of ``audio.quality.QualityWarning``. Pictures aren't judged."""
+    """Something is wrong with that stream from now on: one of ``audio.quality_warning.QualityWarning``. Pictures aren't judged."""
 
     name: str
     stream: MediaStream = MediaStream.AUDIO

@@ -6,8 +6,9 @@ these classes (``event_schema``): what a value may be stands in its type here.
 
 from dataclasses import field
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final, Self, TypeAlias
+from typing import Annotated, ClassVar, Self, TypeAlias
 
+from sinchphone.audio.quality_warning import QualityWarning
 from sinchphone.cli.terminal.output.events.control import ControlClosed, ControlDone, ControlFailed
 from sinchphone.cli.terminal.output.events.exchange import (
     ExchangeBackground,
@@ -94,19 +95,7 @@ Digit: TypeAlias = Annotated[str, ValueBounds(pattern="^[0-9*#A-D]$")]
 Digits: TypeAlias = Annotated[str, ValueBounds(pattern="^[0-9*#A-DwW]+$")]
 PairKind: TypeAlias = Annotated[str, ValueBounds(words=("host", "srflx", "prflx", "relay"))]
 StreamKind: TypeAlias = Annotated[str, ValueBounds(words=("audio", "video"))]
-QUALITY_NAMES: Final = (  # as audio.quality.QualityWarning has them; repeated, since that needs numpy, and a test compares
-    "HighRemoteInboundRtt",
-    "HighInboundJitter",
-    "HighInboundPacketLoss",
-    "MissingMediaStream",
-    "ConstantOutboundAudioLevel",
-    "ConstantInboundAudioLevel",
-    "ZeroOutboundAudioLevel",
-    "ZeroInboundAudioLevel",
-    "SilentInboundAudio",
-    "ClippedOutboundAudio",
-)
-QualityName: TypeAlias = Annotated[str, ValueBounds(words=QUALITY_NAMES)]
+QualityName: TypeAlias = Annotated[str, ValueBounds(words=tuple(each.value for each in QualityWarning))]
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
