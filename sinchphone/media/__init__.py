@@ -1,1 +1,1 @@
-"""Doors for sound: WebRTC, plain RTP, devices, files, and the thread that serves them."""
+"""Where sound comes in and goes out: WebRTC, plain RTP, devices, files, and the thread that serves them."""

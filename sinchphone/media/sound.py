@@ -1,4 +1,4 @@
-"""What a call's sound is joined to: the doors between a leg and a person, a file or a program.
+"""What a call's sound is joined to: between a leg and a person, a file or a program.
 
 ::
 

@@ -11,7 +11,7 @@ import hmac
 import json
 import re
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import jwt
 
@@ -27,6 +27,7 @@ LEEWAY_SECONDS = 60  # how far two clocks may differ
 
 _ALGORITHM = "HS256"
 _KEY_ID = re.compile("hkdfv1-([0-9]{8})")
+ISSUER_PREFIX: Final = "//rtc.sinch.com/applications/"  # of a token's "iss", before the application's key
 _APPLICATION_KEY = re.compile(r"[!-.0-~]{1,128}")  # visible, without a slash
 _WIDER_HINT = "Users with other ids log in with a ticket or a password: api papi."
 _INSTANCE_EXPIRY = "sinch:rtc:instance:exp"
@@ -199,7 +200,7 @@ def _signing_key(secret: bytes, day: str) -> bytes:
 
 
 def _issuer(application_key: str) -> str:
-    return f"//rtc.sinch.com/applications/{application_key}"
+    return f"{ISSUER_PREFIX}{application_key}"
 
 
 def _day(at: float) -> date:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from sinchphone.errors import LocalProtocolError, NetworkError, RemoteProtocolError, SinchphoneError
 from sinchphone.protocol.mxp.fragments import TAG_LIMIT
-from sinchphone.protocol.mxp.message import KEY_SIZES, Fragment, Message, Reassembler, decrypt, encrypt, split
+from sinchphone.protocol.mxp.message import Fragment, Message, Reassembler, check_key, decrypt, encrypt, split
 
 MAX_HELD_MESSAGES = 64  # complete, but without a key yet: an ACK and its candidates, of several devices
 MAX_HELD_BYTES = 1024 * 1024
@@ -75,8 +75,7 @@ class MxpChannel:
 
         Raises LocalProtocolError for a key that isn't one, or another one than before.
         """
-        if len(key) not in KEY_SIZES:
-            raise LocalProtocolError(f"an MXP key has 16 or 32 bytes, not {len(key)}")
+        check_key(key)
         if self._key not in (None, key):
             raise LocalProtocolError("the session has another key already")
         self._key = key

@@ -11,15 +11,13 @@ from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.received import ReceivedRequest
 from sinchphone.exchange.refusals import forbidden, too_many, unauthorized
 from sinchphone.exchange.store.shared_limits import SharedLimits
-from sinchphone.protocol.auth import MAX_TOKEN_CHARACTERS, verify_registration_token, verify_request, verify_user_ticket
+from sinchphone.protocol.auth import ISSUER_PREFIX, MAX_TOKEN_CHARACTERS, verify_registration_token, verify_request, verify_user_ticket
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.ocra.names import BearerToken, InstanceSignature, read_authorization
 from sinchphone.signaling.wire import ErrorCode, read_time
 
 MAX_REQUESTS = 200  # that a device may send at once
 REQUESTS_A_SECOND = 20.0  # and later
-
-_ISSUER = "//rtc.sinch.com/applications/"
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -180,7 +178,7 @@ def _application_key_of(token: str) -> str:
         issuer = json.loads(base64.b64decode(parts[1] + "=" * (-len(parts[1]) % 4), altchars=b"-_", validate=True))["iss"]
     except (ValueError, RecursionError, TypeError, KeyError) as error:
         raise unauthorized("registration token, format: there is no issuer to be read") from error
-    return issuer.removeprefix(_ISSUER) if isinstance(issuer, str) else ""
+    return issuer.removeprefix(ISSUER_PREFIX) if isinstance(issuer, str) else ""
 
 
 def _credentials(request: ReceivedRequest, scheme: str) -> str:

@@ -31,7 +31,6 @@ _FEEDBACK_FRESH: Final = 3.0  # [s] after which reports must do again
 _FEEDBACK_BYTES: Final = 120  # of one packet of feedback, about
 _FEEDBACK_SHARE: Final = 0.05  # of what comes may be spent on it (RFC 3550 6.2), within
 _FEEDBACK_SECONDS: Final = 0.1, 0.4  # between two
-_EAGER: Final = 20  # feedback packets at first: nothing is known of the path, and its queue is filled soon
 _UNTOLD_SECONDS: Final = 3.0  # after which a peer that has told nothing isn't waited for
 _MEAN: Final = 0.88  # of a limit: Opus spends more on loud moments, and less on others
 _MARGIN: Final = 1.15  # over what a stream has spent
@@ -70,7 +69,6 @@ class PathControl:
         self._arrivals = Arrivals()
         self._octets = 0  # of packets that came since our feedback,
         self._told_at = 0.0  # and when it was
-        self._eager = _EAGER  # feedback packets yet
 
     def demand(self, ssrc: int, demand: Demand | None) -> None:
         """What the stream of that SSRC can make use of from now on; ``None``: it sends nothing any more."""

@@ -267,9 +267,14 @@ def _failure_headers(value: object) -> dict[str, str]:
     return found
 
 
-def _cipher(key: bytes, iv: bytes) -> Cipher[modes.CBC]:
+def check_key(key: bytes) -> None:
+    """Raises LocalProtocolError for a key that AES doesn't take."""
     if len(key) not in KEY_SIZES:
         raise LocalProtocolError(f"an MXP key has 16 or 32 bytes, not {len(key)}")
+
+
+def _cipher(key: bytes, iv: bytes) -> Cipher[modes.CBC]:
+    check_key(key)
     return Cipher(algorithms.AES(key), modes.CBC(iv))
 
 

@@ -12,8 +12,9 @@ import ipaddress
 import struct
 from collections.abc import Iterable
 from dataclasses import field
-from typing import Final, TypeAlias
+from typing import Final
 
+from sinchphone.hosts import IpAddress, unbracketed
 from sinchphone.protocol.trace.event import Route, TraceEvent, TraceKind
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -135,19 +136,16 @@ def _datagram(route: Route, data: bytes, protocol: int, sequence: int, acknowled
     return plain[:10] + struct.pack("!H", _checksum(plain)) + plain[12:] + inner
 
 
-_Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def _address(text: str) -> tuple[_Address, int]:
+def _address(text: str) -> tuple[IpAddress, int]:
     host, _, port = text.rpartition(":")
     try:
         number = int(port)
-        return ipaddress.ip_address(host.strip("[]").partition("%")[0]), number if 0 <= number <= 65_535 else 0
+        return ipaddress.ip_address(unbracketed(host).partition("%")[0]), number if 0 <= number <= 65_535 else 0
     except ValueError:
         return ipaddress.ip_address(_UNKNOWN), 0
 
 
-def _of_version(address: _Address, version: int) -> _Address:
+def _of_version(address: IpAddress, version: int) -> IpAddress:
     return address if address.version == version else ipaddress.ip_address(_UNKNOWN)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import field
 from enum import StrEnum
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, ClassVar, Final, TypeAlias
 
 from sinchphone.cli.addressing.destination import Kind
 from sinchphone.quick_dataclass import quick_dataclass
@@ -20,7 +20,8 @@ class ValueBounds:
 
 Count: TypeAlias = Annotated[int, ValueBounds(minimum=0)]
 Milliseconds: TypeAlias = Annotated[int, ValueBounds(minimum=0)]
-Instant: TypeAlias = Annotated[str, ValueBounds(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+INSTANT_PATTERN: Final = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
+Instant: TypeAlias = Annotated[str, ValueBounds(pattern=INSTANT_PATTERN)]
 
 
 class CheckResult(StrEnum):

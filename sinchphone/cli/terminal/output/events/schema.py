@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Union
 
 from sinchphone.cli.terminal.output.events.events import CallEnded, Event
-from sinchphone.cli.terminal.output.listings import ValueBounds
+from sinchphone.cli.terminal.output.listings import INSTANT_PATTERN, ValueBounds
 from sinchphone.cli.terminal.output.results import SCHEMA
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -16,7 +16,7 @@ _WORDS: Final = {str: "string", int: "integer", float: "number", bool: "boolean"
 _HEAD: Final[dict[str, Any]] = {
     "schema": {"const": SCHEMA},
     "seq": {"type": "integer", "minimum": 0},
-    "ts": {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"},
+    "ts": {"type": "string", "pattern": INSTANT_PATTERN},
     "t": {"description": "Seconds since the start.", "type": "number", "minimum": 0},
     "event": {"type": "string"},
 }
