@@ -71,14 +71,14 @@ EVENTS: list[e.Event] = [
     e.ClientReady(user_id="ada", instance_id="i", environment=Place.LOCAL, hosted_here=True),
     e.ClientReady(user_id="ada", instance_id=None, environment=Place.CLOUD, hosted_here=None),
     e.ClientReconnecting(reason="the network"),
-    e.ClientFailed(message="bad token", hint=None),
+    e.ClientFailedTold(message="bad token", hint=None),
     e.ClientSleeping(),
     e.GroupJoined(group="standup", user_id="ada"),
     e.GroupCallAdded(call_id="1", group="standup", peer="bob", outbound=True),
     e.GroupCallRemoved(call_id="1", group="standup", peer="bob"),
-    e.PushReceived(call_id="1", peer="bob", display_name="Bob \x1b[31m", woke=True),
-    e.PushReceived(call_id="1", peer="bob", display_name=None, woke=False),
-    e.PushDropped(reason="a push came too late"),
+    e.PushReceivedTold(call_id="1", peer="bob", display_name="Bob \x1b[31m", woke=True),
+    e.PushReceivedTold(call_id="1", peer="bob", display_name=None, woke=False),
+    e.PushDroppedTold(reason="a push came too late"),
     e.CallOutgoing(call_id="1", peer="bob", domain="mxp", user_id="ada", environment=Place.LOCAL, hosted_here=False),  # type: ignore[arg-type]
     e.CallIncoming(call_id="1", peer="bob", domain="pstn", headers={"x-topic": "tea"}),  # type: ignore[arg-type]
     e.CallProgressing(call_id="1"),
@@ -96,15 +96,15 @@ EVENTS: list[e.Event] = [
     e.CallResumed(call_id="1", peer="bob", by=e.HeldBy.PEER, agreed=True),
     p.CallTransferred(call_id="1", peer="carol", domain=Domain.MXP),
     p.ConferenceMembers(call_id="1", members=[p.Member(name="bob", speaks=True, muted=False, on_hold=False, you=False)], count=1),
-    e.DigitsSent(call_id="1", digits="1w2#"),
+    e.DigitsSentTold(call_id="1", digits="1w2#"),
     e.DigitReceived(call_id="1", digit="*", duration_ms=120),
     ENDED,
     dataclasses.replace(ENDED, cause="denied", code=486, sip=e.SipFailure(code=486, reason="Busy Here")),  # type: ignore[arg-type]
     dataclasses.replace(ENDED, cause=None, ended_by=None, setup_ms=None, establishing_ms=None, duration_ms=None),
-    e.PlayStarted(call_id="1", path="a.wav"),
-    e.PlayFinished(call_id="1", path="a.wav", last=True),
-    e.RecordStarted(call_id="1", path="r.wav"),
-    e.RecordFinished(call_id="1", path="r.wav", duration_s=1.25),
+    e.PlayStartedTold(call_id="1", path="a.wav"),
+    e.PlayFinishedTold(call_id="1", path="a.wav", last=True),
+    e.RecordStartedTold(call_id="1", path="r.wav"),
+    e.RecordFinishedTold(call_id="1", path="r.wav", duration_s=1.25),
     e.Stats(
         call_id="1",
         codec="opus",
@@ -140,17 +140,17 @@ EVENTS: list[e.Event] = [
         near_dbfs=-20.0,
         far_dbfs=float("-inf"),
     ),
-    e.QualityTriggered(call_id="1", name="HighInboundJitter"),
-    e.QualityRecovered(call_id="1", name="HighInboundJitter"),
-    e.DevicesChanged(call_id="1", microphone=None, loudspeaker="Jabra Headset"),
+    e.QualityTriggeredTold(call_id="1", name="HighInboundJitter"),
+    e.QualityRecoveredTold(call_id="1", name="HighInboundJitter"),
+    e.DevicesChangedTold(call_id="1", microphone=None, loudspeaker="Jabra Headset"),
     e.CheckFinished(call_id="1", echo=False, sound=False, packets_received=0, delay_ms=None, level_dbfs=None),
     e.CheckFinished(call_id="1", echo=True, sound=True, packets_received=99, delay_ms=100, level_dbfs=-14.0),
-    e.MessageSent(message_id="m", recipients=["bob", "+46700000001"], via=MessageTransport.INSTANT, elsewhere=False),
-    e.MessageSent(message_id="m", recipients=["bob"], via=MessageTransport.INSTANT, elsewhere=True, text="on my way"),
-    e.MessageSent(message_id="m", recipients=["+46700000001"], via=MessageTransport.SMS, elsewhere=False, text="hi", simulated=True),
-    e.MessageDelivered(message_id="m", recipient="bob"),
-    e.MessageFailed(message_id=None, recipient="bob", reason="no network", hint=None),
-    e.MessageReceived(message_id="m", sender="bob", recipients=["ada"], text="tea?", headers={"k": "v"}),
+    e.MessageSentTold(message_id="m", recipients=["bob", "+46700000001"], via=MessageTransport.INSTANT, elsewhere=False),
+    e.MessageSentTold(message_id="m", recipients=["bob"], via=MessageTransport.INSTANT, elsewhere=True, text="on my way"),
+    e.MessageSentTold(message_id="m", recipients=["+46700000001"], via=MessageTransport.SMS, elsewhere=False, text="hi", simulated=True),
+    e.MessageDeliveredTold(message_id="m", recipient="bob"),
+    e.MessageFailedTold(message_id=None, recipient="bob", reason="no network", hint=None),
+    e.MessageReceivedTold(message_id="m", sender="bob", recipients=["ada"], text="tea?", headers={"k": "v"}),
     HistoryEntry(
         kind=PastKind.CALL,
         id="1",
@@ -197,8 +197,8 @@ EVENTS: list[e.Event] = [
         phones=2,
         log=None,
     ),
-    e.PipeStarted(call_id="1", path="fd:3", direction=e.PipeDirection.OUT, offset_bytes=96_000),
-    e.PipeEnded(call_id="1", path="fd:3", direction=e.PipeDirection.IN, offset_bytes=0, bytes=9, reason="nobody reads"),
+    e.PipeStartedTold(call_id="1", path="fd:3", direction=e.PipeDirection.OUT, offset_bytes=96_000),
+    e.PipeEndedTold(call_id="1", path="fd:3", direction=e.PipeDirection.IN, offset_bytes=0, bytes=9, reason="nobody reads"),
     ControlDone(id=7, command="message", call_id=None, message_id="m"),
     ControlDone(id="seven", command="hangup", call_id="1"),
     ControlFailed(id=None, command=None, call_id=None, reason="not a line of JSON", hint="such as this"),
@@ -343,7 +343,7 @@ def test_every_event_has_its_renderer() -> None:
 
 def test_everything_that_can_be_wrong_with_the_sound_has_words() -> None:
     for name in QualityWarning:
-        (line,) = RENDERERS[e.QualityTriggered](e.QualityTriggered(call_id="c1", name=name.value, stream="audio"))
+        (line,) = RENDERERS[e.QualityTriggeredTold](e.QualityTriggeredTold(call_id="c1", name=name.value, stream="audio"))
         assert line.text.startswith("sound: ")
 
 

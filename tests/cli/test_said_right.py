@@ -243,9 +243,9 @@ def test_a_second_ctrl_c_says_where_the_unfinished_recording_is(tmp_path: Path, 
     session = _session(out, err)
     part = tmp_path / f".r[1].wav.{os.getpid()}-1f.part"
     part.touch()
-    session.tell(e.RecordStarted(call_id="c1", path=str(tmp_path / "done.wav")))
-    session.tell(e.RecordFinished(call_id="c1", path=str(tmp_path / "done.wav"), duration_s=1.0))
-    session.tell(e.RecordStarted(call_id="c1", path=str(tmp_path / "r[1].wav")))
+    session.tell(e.RecordStartedTold(call_id="c1", path=str(tmp_path / "done.wav")))
+    session.tell(e.RecordFinishedTold(call_id="c1", path=str(tmp_path / "done.wav"), duration_s=1.0))
+    session.tell(e.RecordStartedTold(call_id="c1", path=str(tmp_path / "r[1].wav")))
     monkeypatch.setattr(os, "_exit", lambda code: None)
     cli_run._leave_at_once(session)
     assert str(part) in err.getvalue()

@@ -152,7 +152,7 @@ def test_without_a_terminal_nothing_is_drawn() -> None:
 
 def test_what_another_device_of_ours_wrote_is_shown_with_its_text() -> None:
     assert written(
-        e.MessageSent(message_id="m", recipients=["bob", "carol"], via=MessageTransport.INSTANT, elsewhere=True, text="on my way\nsoon")
+        e.MessageSentTold(message_id="m", recipients=["bob", "carol"], via=MessageTransport.INSTANT, elsewhere=True, text="on my way\nsoon")
     )[0] == ("you to bob, carol, on another device: on my way\n  soon\n")
 
 

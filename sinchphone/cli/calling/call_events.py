@@ -80,11 +80,11 @@ class CallEventTeller:
                     self._session.tell(self._told_stats)
                     self._remind_of_mute(event)
                 case m.QualityTriggered(name=name, stream=stream):
-                    self._session.tell(e.QualityTriggered(call_id=call_id, name=name, stream=stream.value))
+                    self._session.tell(e.QualityTriggeredTold(call_id=call_id, name=name, stream=stream.value))
                 case m.QualityRecovered(name=name, stream=stream):
-                    self._session.tell(e.QualityRecovered(call_id=call_id, name=name, stream=stream.value))
+                    self._session.tell(e.QualityRecoveredTold(call_id=call_id, name=name, stream=stream.value))
                 case c.DigitsSent(digits=digits):
-                    self._session.tell(e.DigitsSent(call_id=call_id, digits=digits))
+                    self._session.tell(e.DigitsSentTold(call_id=call_id, digits=digits))
                 case c.DigitHeard(digit=digit, duration_ms=duration_ms):
                     self._session.tell(e.DigitReceived(call_id=call_id, digit=digit, duration_ms=duration_ms))
                 case h.Held(by_us=by_us, agreed=agreed):
@@ -140,15 +140,15 @@ class CallEventTeller:
         call_id = self._call.id
         match event:
             case s.PlayStarted(path=path):
-                self._session.tell(e.PlayStarted(call_id=call_id, path=path))
+                self._session.tell(e.PlayStartedTold(call_id=call_id, path=path))
             case s.PlayFinished(path=path, last=last):
-                self._session.tell(e.PlayFinished(call_id=call_id, path=path, last=last))
+                self._session.tell(e.PlayFinishedTold(call_id=call_id, path=path, last=last))
             case s.RecordStarted(path=path):
-                self._session.tell(e.RecordStarted(call_id=call_id, path=path))
+                self._session.tell(e.RecordStartedTold(call_id=call_id, path=path))
             case s.RecordFinished(path=path, seconds=seconds):
-                self._session.tell(e.RecordFinished(call_id=call_id, path=path, duration_s=round(seconds, 3)))
+                self._session.tell(e.RecordFinishedTold(call_id=call_id, path=path, duration_s=round(seconds, 3)))
             case s.DevicesChanged(microphone=microphone, loudspeaker=loudspeaker):
-                self._session.tell(e.DevicesChanged(call_id=call_id, microphone=microphone, loudspeaker=loudspeaker))
+                self._session.tell(e.DevicesChangedTold(call_id=call_id, microphone=microphone, loudspeaker=loudspeaker))
             case s.SoundWarning(message=message, hint=hint):
                 self._session.tell(e.Warned(message=message, hint=hint or None))
             case s.PipeStarted() | s.PipeEnded():

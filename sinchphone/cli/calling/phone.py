@@ -260,7 +260,7 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
             case engine.ClientWarning(message=message, hint=hint):
                 session.tell(e.Warned(message=message, hint=hint or None))
             case engine.ClientFailed(error=error):
-                session.tell(e.ClientFailed(message=str(error), hint=error.hint or None))
+                session.tell(e.ClientFailedTold(message=str(error), hint=error.hint or None))
                 raise error
             case _:
                 assert_never(event)
@@ -273,9 +273,9 @@ def _told_of_push(event: "PushEvent") -> e.Event:
         case engine.FellAsleep():
             return e.ClientSleeping()
         case engine.PushReceived(notification=one, woke=woke):
-            return e.PushReceived(call_id=one.call_id, peer=one.remote_user_id, display_name=one.display_name, woke=woke)
+            return e.PushReceivedTold(call_id=one.call_id, peer=one.remote_user_id, display_name=one.display_name, woke=woke)
         case engine.PushDropped(reason=reason):
-            return e.PushDropped(reason=reason)
+            return e.PushDroppedTold(reason=reason)
         case _:
             assert_never(event)
 
@@ -287,7 +287,7 @@ def tell_message(session: Session, event: "MessageEvent", *, aside: bool = False
     match event:
         case engine.MessageReceived(message=one):
             session.tell(
-                e.MessageReceived(
+                e.MessageReceivedTold(
                     message_id=one.id, sender=one.sender, recipients=list(one.recipients), text=one.text, headers=dict(one.headers)
                 ),
                 aside=aside,
@@ -296,12 +296,12 @@ def tell_message(session: Session, event: "MessageEvent", *, aside: bool = False
             if not elsewhere:
                 session.sent_here.add(one.id)
             session.tell(
-                e.MessageSent(
+                e.MessageSentTold(
                     message_id=one.id, recipients=list(one.recipients), via=e.MessageTransport.INSTANT, elsewhere=elsewhere, text=one.text
                 )
             )
         case engine.MessageDelivered(message_id=message_id, recipient=recipient):
             older = message_id not in session.sent_here  # of an earlier command, whose result it was
-            session.tell(e.MessageDelivered(message_id=message_id, recipient=recipient), aside=aside and older)
+            session.tell(e.MessageDeliveredTold(message_id=message_id, recipient=recipient), aside=aside and older)
         case engine.MessageFailed(message_id=message_id, recipient=recipient, error=error):
-            session.tell(e.MessageFailed(message_id=message_id, recipient=recipient, reason=str(error), hint=error.hint or None))
+            session.tell(e.MessageFailedTold(message_id=message_id, recipient=recipient, reason=str(error), hint=error.hint or None))

@@ -90,7 +90,7 @@ async def text_numbers(
             raise NetworkError(f"the SMS API gave no answer within {wait_s:.0f} s", hint=hint) from error
         simulated = access is None
         session.tell(
-            e.MessageSent(
+            e.MessageSentTold(
                 message_id=batch, recipients=list(numbers), via=e.MessageTransport.SMS, elsewhere=False, text=text, simulated=simulated
             )
         )
@@ -149,8 +149,8 @@ def _tell(session: Session, batch: str, number: str, report: "DeliveryReport") -
         case Delivery.UNDER_WAY:
             return e.MessageState.SENT
         case Delivery.DELIVERED:
-            session.tell(e.MessageDelivered(message_id=batch, recipient=number))
+            session.tell(e.MessageDeliveredTold(message_id=batch, recipient=number))
             return e.MessageState.DELIVERED
         case Delivery.FAILED:
-            session.tell(e.MessageFailed(message_id=batch, recipient=number, reason=report.reason, hint=None))
+            session.tell(e.MessageFailedTold(message_id=batch, recipient=number, reason=report.reason, hint=None))
             return e.MessageState.FAILED

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sinchphone.cli.terminal.session import Session
     from sinchphone.options import HooksSection
 
-HookEvent: TypeAlias = e.CallIncoming | e.CallOutgoing | e.CallEstablished | e.CallEnded | e.MessageReceived  # all that hooks hear
+HookEvent: TypeAlias = e.CallIncoming | e.CallOutgoing | e.CallEstablished | e.CallEnded | e.MessageReceivedTold  # all that hooks hear
 
 MAX_RUNNING: Final = 8  # programs beside each other
 MAX_WAITING: Final = 64  # for one of them to end
@@ -117,7 +117,7 @@ class Hooks:
                 self._begin(HookName.ENDED, event, call)
                 if _is_missed(event):
                     self._begin(HookName.MISSED, event, call)
-            case e.MessageReceived():
+            case e.MessageReceivedTold():
                 self._begin(HookName.MESSAGE, event, {})
             case _:
                 assert_never(event)

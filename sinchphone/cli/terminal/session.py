@@ -19,8 +19,8 @@ from sinchphone.cli.terminal.output.results import (
     CallEnded,
     MessageStatus,
     Problem,
-    RecordFinished,
-    RecordStarted,
+    RecordFinishedTold,
+    RecordStartedTold,
     RequestOutcome,
     Result,
     Warned,
@@ -133,10 +133,10 @@ class Session:
         """Something happened: write it, and remember what belongs to the result. ``aside``: it's not what the command is about."""
         if isinstance(event, CallEnded):
             self.calls.append(event)
-        elif isinstance(event, RecordFinished):
+        elif isinstance(event, RecordFinishedTold):
             self.recordings.append(event.path)
             self.recording = [path for path in self.recording if path != event.path]
-        elif isinstance(event, RecordStarted):
+        elif isinstance(event, RecordStartedTold):
             self.recording.append(event.path)
         with self._pipe():
             self.screen.tell(event, aside=aside)

@@ -57,7 +57,7 @@ def test_a_shell_that_is_asked_for_runs_nothing_of_it(name: str) -> None:
 
 
 def test_no_fact_takes_the_place_of_what_configures_us() -> None:
-    kinds = [e.CallIncoming, e.CallOutgoing, e.CallEstablished, e.CallEnded, e.MessageReceived]
+    kinds = [e.CallIncoming, e.CallOutgoing, e.CallEstablished, e.CallEnded, e.MessageReceivedTold]
     names = {f"SINCHPHONE_{field.name.upper()}" for kind in kinds for field in fields(kind)} | {"SINCHPHONE_HOOK", "SINCHPHONE_EVENT"}
     assert not names & {key.variable for key in KEYS.values()}
     ours = {"SINCHPHONE_TOKEN": "t", "SINCHPHONE_PROFILE": "work", "SINCHPHONE_PEER": "of another hook", "SINCHPHONE_TEXT": "too"}
@@ -68,7 +68,7 @@ def test_no_fact_takes_the_place_of_what_configures_us() -> None:
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_any_message_makes_an_environment(sender: str, text: str) -> None:
-    event = e.MessageReceived(message_id="m", sender=sender, recipients=["bob"], text=text)
+    event = e.MessageReceivedTold(message_id="m", sender=sender, recipients=["bob"], text=text)
     told = environment_of(facts_of("message", event, {}), {})
     assert all("\0" not in value and "\n" not in value for value in told.values())
     json.loads(as_json(facts_of("message", event, {})))

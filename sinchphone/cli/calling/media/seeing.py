@@ -50,10 +50,10 @@ class Seeing:
                 case p.PicturesFinished(path=path):
                     self._session.note(f"{path} was shown to its end; its last picture stays")
                 case RecordStarted(path=path):
-                    self._session.tell(e.RecordStarted(call_id=call_id, path=path))
+                    self._session.tell(e.RecordStartedTold(call_id=call_id, path=path))
                 case RecordFinished(path=path, seconds=seconds, failure=failure):
                     self._outcomes.recorded_pictures(path, failure)
-                    self._session.tell(e.RecordFinished(call_id=call_id, path=path, duration_s=round(seconds, 3)))
+                    self._session.tell(e.RecordFinishedTold(call_id=call_id, path=path, duration_s=round(seconds, 3)))
                 case p.PictureWarning(message=message, hint=hint):
                     self._session.tell(e.Warned(message=message, hint=hint or None))
                 case _:

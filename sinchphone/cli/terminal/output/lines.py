@@ -21,7 +21,15 @@ from sinchphone.cli.terminal.output.listings import (
     HistoryEntry,
     PastKind,
 )
-from sinchphone.cli.terminal.output.results import CallEnded, PipeEnded, PipeStarted, RecordFinished, RecordStarted, Result, Warned
+from sinchphone.cli.terminal.output.results import (
+    CallEnded,
+    PipeEndedTold,
+    PipeStartedTold,
+    RecordFinishedTold,
+    RecordStartedTold,
+    Result,
+    Warned,
+)
 from sinchphone.cli.terminal.screen.status_line import cells, clock, meter
 from sinchphone.cli.terminal.text.escape import MAX_TEXT, escape
 from sinchphone.protocol.call.states import BUSY_CODES, Cause, EndedBy
@@ -184,10 +192,10 @@ def _device(event: DeviceFound) -> str:
 
 RENDERERS: Final[Mapping[type[Any], Callable[[Any], list[Line]]]] = {
     CallEnded: _call_ended,
-    RecordStarted: lambda event: [Line(f"recording to {event.path}")],
-    PipeStarted: lambda event: [Line(f"{event.path}: this call from byte {event.offset_bytes} on", detail=True)],
-    PipeEnded: lambda event: [Line(f"{event.path}: {event.bytes} bytes of this call from byte {event.offset_bytes} on", detail=True)],
-    RecordFinished: lambda event: [Line(f"recorded {clock(event.duration_s)} to {event.path}")],
+    RecordStartedTold: lambda event: [Line(f"recording to {event.path}")],
+    PipeStartedTold: lambda event: [Line(f"{event.path}: this call from byte {event.offset_bytes} on", detail=True)],
+    PipeEndedTold: lambda event: [Line(f"{event.path}: {event.bytes} bytes of this call from byte {event.offset_bytes} on", detail=True)],
+    RecordFinishedTold: lambda event: [Line(f"recorded {clock(event.duration_s)} to {event.path}")],
     HistoryEntry: lambda event: [Line(_past(event), "bold" if event.missed else "", result=True, limit=MAX_MESSAGE, hanging=_PEERS_FROM)],
     HistoryDeleted: lambda event: [Line(_deleted(event), result=True)],
     ContactListed: lambda event: [Line(_contact(event), result=True)],

@@ -81,7 +81,7 @@ def _answered(event: e.CallAnswered) -> list[Line]:
     return [Line("answered" if event.after_ms is None else f"answered after {event.after_ms / 1000:.1f} s")]
 
 
-def _sent(event: e.MessageSent) -> list[Line]:
+def _sent(event: e.MessageSentTold) -> list[Line]:
     if event.elsewhere:
         return _written_by(f"you to {', '.join(event.recipients)}, on another device", event.text or "")
     head = f"sent to {', '.join(event.recipients)}{' by SMS' if event.via is e.MessageTransport.SMS else ''}"
@@ -90,7 +90,7 @@ def _sent(event: e.MessageSent) -> list[Line]:
     return [Line(head)]
 
 
-def _not_delivered(event: e.MessageFailed) -> list[Line]:
+def _not_delivered(event: e.MessageFailedTold) -> list[Line]:
     return [Line(f"not delivered to {event.recipient}: {event.reason}", "yellow", always=True), *hint_lines(event.hint)]
 
 
@@ -200,7 +200,7 @@ def _stats(event: e.Stats) -> str:
     return ", ".join(parts)
 
 
-def _devices_in_use(event: e.DevicesChanged) -> str:
+def _devices_in_use(event: e.DevicesChangedTold) -> str:
     named = {"microphone": event.microphone, "loudspeaker": event.loudspeaker}
     return "sound now: " + ", ".join(f"{part} {name}" for part, name in named.items() if name is not None)
 
@@ -234,13 +234,13 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     **lines.RENDERERS,
     e.ClientReady: _ready,
     e.ClientReconnecting: _reconnecting,
-    e.ClientFailed: _nothing,
+    e.ClientFailedTold: _nothing,
     e.ClientSleeping: lambda event: [Line("asleep: a push about a call wakes this phone")],
     e.GroupJoined: lambda event: [Line(f"in the group {event.group} as {event.user_id}; m mutes, q leaves", "green")],
     e.GroupCallAdded: lambda event: [Line(f"{event.peer} is here", "green")],
     e.GroupCallRemoved: lambda event: [Line(f"{event.peer} is gone")],
-    e.PushReceived: lambda event: [Line(f"a push tells of a call by {named(event.peer, event.display_name)}", detail=not event.woke)],
-    e.PushDropped: lambda event: [Line(f"dropped: {event.reason}", "yellow")],
+    e.PushReceivedTold: lambda event: [Line(f"a push tells of a call by {named(event.peer, event.display_name)}", detail=not event.woke)],
+    e.PushDroppedTold: lambda event: [Line(f"dropped: {event.reason}", "yellow")],
     e.CallOutgoing: _outgoing,
     e.CallIncoming: _incoming,
     e.CallProgressing: lambda event: [Line("progressing", detail=True)],
@@ -255,19 +255,19 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     e.CallResumed: lambda event: [Line(_resumed(event))],
     p.ConferenceMembers: _nothing,
     p.CallTransferred: lambda event: [Line(f"you talk with {event.peer} now: the call was transferred", "green")],
-    e.DigitsSent: lambda event: [Line(f"dialled {event.digits}")],
+    e.DigitsSentTold: lambda event: [Line(f"dialled {event.digits}")],
     e.DigitReceived: lambda event: [Line(f"the other side dialled {event.digit}")],
-    e.PlayStarted: lambda event: [Line(f"playing {_source(event.path)}")],
-    e.PlayFinished: lambda event: [Line(f"played {_source(event.path)}")],
+    e.PlayStartedTold: lambda event: [Line(f"playing {_source(event.path)}")],
+    e.PlayFinishedTold: lambda event: [Line(f"played {_source(event.path)}")],
     e.Stats: lambda event: [Line(_stats(event), detail=True)],
-    e.QualityTriggered: lambda event: [Line(f"sound: {_QUALITY[event.name]}", "yellow")],
-    e.QualityRecovered: lambda event: [Line(f"sound: {_BETTER.get(event.name, f'better again ({_QUALITY[event.name]})')}")],
-    e.DevicesChanged: lambda event: [Line(_devices_in_use(event), always=True)],
+    e.QualityTriggeredTold: lambda event: [Line(f"sound: {_QUALITY[event.name]}", "yellow")],
+    e.QualityRecoveredTold: lambda event: [Line(f"sound: {_BETTER.get(event.name, f'better again ({_QUALITY[event.name]})')}")],
+    e.DevicesChangedTold: lambda event: [Line(_devices_in_use(event), always=True)],
     e.CheckFinished: lambda event: [Line(_heard(event), result=True)],
-    e.MessageSent: _sent,
-    e.MessageDelivered: lambda event: [Line(f"delivered to {event.recipient}", result=True)],
-    e.MessageFailed: _not_delivered,
-    e.MessageReceived: lambda event: _written_by(event.sender, event.text),
+    e.MessageSentTold: _sent,
+    e.MessageDeliveredTold: lambda event: [Line(f"delivered to {event.recipient}", result=True)],
+    e.MessageFailedTold: _not_delivered,
+    e.MessageReceivedTold: lambda event: _written_by(event.sender, event.text),
     k.ControlDone: lambda event: [Line(f"{event.command}: done", detail=True)],
     k.ControlFailed: _control_failed,
     k.ControlClosed: lambda event: [Line(f"no more commands come: {event.reason}", "yellow")],

@@ -59,7 +59,7 @@ class CallEnded:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class RecordStarted:
+class RecordStartedTold:
     """The recording runs."""
 
     NAME: ClassVar[str] = "record.started"
@@ -68,7 +68,7 @@ class RecordStarted:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class RecordFinished:
+class RecordFinishedTold:
     """The recording is complete and in its place."""
 
     NAME: ClassVar[str] = "record.finished"
@@ -85,7 +85,7 @@ class PipeDirection(StrEnum):
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class PipeStarted:
+class PipeStartedTold:
     """Sound of this call goes through a pipe, from its byte ``offset_bytes`` on: what came before was another call's."""
 
     NAME: ClassVar[str] = "pipe.started"
@@ -96,7 +96,7 @@ class PipeStarted:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class PipeEnded:
+class PipeEndedTold:
     """So many bytes of a pipe, from ``offset_bytes`` on, were this call's. ``reason``: why not all that was heard went through."""
 
     NAME: ClassVar[str] = "pipe.ended"
@@ -109,7 +109,7 @@ class PipeEnded:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class MessageSent:
+class MessageSentTold:
     """A message left: ``via`` is instant or sms. ``elsewhere``: another device of ours sent it. ``simulated``: the local exchange keeps it,
     and nobody's phone gets it (``exchange sms``)."""
 
@@ -123,7 +123,7 @@ class MessageSent:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class MessageDelivered:
+class MessageDeliveredTold:
     """The recipient has the message, on one device at least. At most once for each recipient."""
 
     NAME: ClassVar[str] = "message.delivered"
@@ -132,7 +132,7 @@ class MessageDelivered:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class MessageFailed:
+class MessageFailedTold:
     """The message couldn't be sent to that recipient, or wasn't delivered."""
 
     NAME: ClassVar[str] = "message.failed"
@@ -143,7 +143,7 @@ class MessageFailed:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class MessageReceived:
+class MessageReceivedTold:
     """Somebody wrote."""
 
     NAME: ClassVar[str] = "message.received"

@@ -1,7 +1,8 @@
 """What happens, as facts: each becomes lines of text (``rendering``) and a JSON object (``report``).
 
 Field names are those of the JSON: snake_case, durations in ``_ms`` or ``_s``, ``None`` for what isn't known. The JSON Schema is made of
-these classes (``event_schema``): what a value may be stands in its type here.
+these classes (``event_schema``): what a value may be stands in its type here. What tells an event of the engine or of sound by the same
+name is called as that is, and ``Told``.
 """
 
 from dataclasses import field
@@ -41,20 +42,20 @@ from sinchphone.cli.terminal.output.listings import (
 from sinchphone.cli.terminal.output.results import (
     CallEnded,
     Measure,
-    MessageDelivered,
-    MessageFailed,
-    MessageReceived,
-    MessageSent,
+    MessageDeliveredTold,
+    MessageFailedTold,
+    MessageReceivedTold,
+    MessageSentTold,
     MessageState,
     MessageStatus,
     MessageTransport,
     Outcome,
     PipeDirection,
-    PipeEnded,
-    PipeStarted,
+    PipeEndedTold,
+    PipeStartedTold,
     Problem,
-    RecordFinished,
-    RecordStarted,
+    RecordFinishedTold,
+    RecordStartedTold,
     RequestKind,
     RequestOutcome,
     Result,
@@ -68,20 +69,20 @@ from sinchphone.signaling.dialect import Domain
 __all__ = [
     "CallEnded",
     "Measure",
-    "MessageDelivered",
-    "MessageFailed",
-    "MessageReceived",
-    "MessageSent",
+    "MessageDeliveredTold",
+    "MessageFailedTold",
+    "MessageReceivedTold",
+    "MessageSentTold",
     "MessageState",
     "MessageStatus",
     "MessageTransport",
     "Outcome",
     "PipeDirection",
-    "PipeEnded",
-    "PipeStarted",
+    "PipeEndedTold",
+    "PipeStartedTold",
     "Problem",
-    "RecordFinished",
-    "RecordStarted",
+    "RecordFinishedTold",
+    "RecordStartedTold",
     "RequestKind",
     "RequestOutcome",
     "Result",
@@ -156,7 +157,7 @@ class GroupCallRemoved:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class PushReceived:
+class PushReceivedTold:
     """A push tells of a call, which follows. ``woke``: we were asleep."""
 
     NAME: ClassVar[str] = "push.received"
@@ -167,7 +168,7 @@ class PushReceived:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class PushDropped:
+class PushDroppedTold:
     """A push that is of no use: it came too late, or again, or can't be read."""
 
     NAME: ClassVar[str] = "push.dropped"
@@ -175,7 +176,7 @@ class PushDropped:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class ClientFailed:
+class ClientFailedTold:
     """The client can't go on."""
 
     NAME: ClassVar[str] = "client.failed"
@@ -294,7 +295,7 @@ class CallResumed:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class DigitsSent:
+class DigitsSentTold:
     """Digits were dialled in the call; ``w`` and ``W`` are pauses."""
 
     NAME: ClassVar[str] = "dtmf.sent"
@@ -313,7 +314,7 @@ class DigitReceived:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class PlayStarted:
+class PlayStartedTold:
     """A file begins to play to the peer."""
 
     NAME: ClassVar[str] = "play.started"
@@ -322,7 +323,7 @@ class PlayStarted:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class PlayFinished:
+class PlayFinishedTold:
     """A file was played to its end."""
 
     NAME: ClassVar[str] = "play.finished"
@@ -367,7 +368,7 @@ class Stats:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class QualityTriggered:
+class QualityTriggeredTold:
     """Something is wrong with a call's sound from now on. ``name`` is one of the Sinch SDK's call quality warnings (MissingMediaStream:
     nothing has come for a second), or SilentInboundAudio (packets carry silence) or ClippedOutboundAudio (the microphone is too loud).
     ``stream`` is what it is about; pictures aren't judged."""
@@ -379,7 +380,7 @@ class QualityTriggered:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class QualityRecovered:
+class QualityRecoveredTold:
     """It is over."""
 
     NAME: ClassVar[str] = "quality.recover"
@@ -389,7 +390,7 @@ class QualityRecovered:
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
-class DevicesChanged:
+class DevicesChangedTold:
     """Sound goes through these devices from now on, after one had stopped, gone or come. ``None``: there is none."""
 
     NAME: ClassVar[str] = "devices.changed"
@@ -416,12 +417,12 @@ Event: TypeAlias = (
     ClientReady
     | ClientReconnecting
     | ClientSleeping
-    | ClientFailed
+    | ClientFailedTold
     | GroupJoined
     | GroupCallAdded
     | GroupCallRemoved
-    | PushReceived
-    | PushDropped
+    | PushReceivedTold
+    | PushDroppedTold
     | CallOutgoing
     | CallIncoming
     | CallProgressing
@@ -436,24 +437,24 @@ Event: TypeAlias = (
     | CallResumed
     | CallTransferred
     | ConferenceMembers
-    | DigitsSent
+    | DigitsSentTold
     | DigitReceived
     | CallEnded
-    | PlayStarted
-    | PlayFinished
-    | RecordStarted
-    | RecordFinished
-    | PipeStarted
-    | PipeEnded
+    | PlayStartedTold
+    | PlayFinishedTold
+    | RecordStartedTold
+    | RecordFinishedTold
+    | PipeStartedTold
+    | PipeEndedTold
     | Stats
-    | QualityTriggered
-    | QualityRecovered
-    | DevicesChanged
+    | QualityTriggeredTold
+    | QualityRecoveredTold
+    | DevicesChangedTold
     | CheckFinished
-    | MessageSent
-    | MessageDelivered
-    | MessageFailed
-    | MessageReceived
+    | MessageSentTold
+    | MessageDeliveredTold
+    | MessageFailedTold
+    | MessageReceivedTold
     | HistoryEntry
     | HistoryDeleted
     | ContactListed
