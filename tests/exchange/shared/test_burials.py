@@ -1,5 +1,7 @@
 """What a process that is gone left behind is taken on by one that is left, also where the first that was told goes too."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -50,3 +52,31 @@ async def test_a_process_whose_end_was_told_to_one_that_went_too_is_missed_by_th
     alive = await left.pipeline("acme").ask("HKEYS", left._boxes["acme"].key("alive"))
     assert sorted(alive) == sorted(one.process for one in (left, heir))
     assert told == (1 if told_first == "all are left" else 2)
+
+
+async def test_nobody_is_missed_because_redis_was_gone_for_all(
+    own_server: Callable[..., RedisServer], join: Join, monkeypatch: Any
+) -> None:
+    """Else whoever reaches it first ends the rooms and calls of all others. Who doesn't come back is missed all the same."""
+    monkeypatch.setattr(redis_store, "DEAD_SECONDS", 1.0)
+    monkeypatch.setattr(redis_store, "BEAT_SECONDS", 0.1)
+    server = own_server()
+    exchanges = [await join(server.address) for _ in range(3)]
+    first, late, gone = map(store_of, exchanges)
+    told: list[str] = []
+    for one in (first, late):
+        one.departures(lambda application, process: told.append(process))
+    for one in (first, late, gone):
+        await one._beat(one._boxes["acme"])
+    server.kill()
+    await asyncio.sleep(1.2)
+    for task in (*late._tasks, *gone._tasks):
+        task.cancel()  # neither says that it lives, for now
+    server.start()
+    await until(lambda: first.is_reached)
+    await asyncio.sleep(0.3)
+    assert told == []
+    await late._beat(late._boxes["acme"], misses=False)
+    late.start()
+    await until(lambda: told)
+    assert told == [gone.process]

@@ -37,6 +37,7 @@ from sinchphone.tasks import start_task
 
 BEAT_SECONDS: Final = 0.5
 DEAD_SECONDS: Final = 2.0  # a process that hasn't been heard of for so long
+_LATE: Final = 0.75  # of that: who comes so late itself misses nobody yet
 _BURIAL_SECONDS: Final = 10.0  # so long somebody has to take on what a process left behind, before the next one is told
 _BLOCK_MS: Final = 1_000  # shorter than the connection's own limit
 _PAUSE_SECONDS: Final = 0.01  # since all was known: who writes much learns what others write by that, and needn't be woken
@@ -335,15 +336,21 @@ class RedisStore:
     # That we live
 
     async def _live(self, box: CommitQueue) -> None:
+        """Who couldn't say so for a while doesn't know yet who else couldn't, but lives: the others have as long again to say it."""
+        misses_from, said_at = 0.0, time.monotonic()
         while True:
             began = time.monotonic()
             with contextlib.suppress(*no_answer()):
-                for process in await self._beat(box):
+                for process in await self._beat(box, misses=began >= misses_from):
                     self._departed(box.application, process)
                 self._taken_for_dead_at[box.application] = began + DEAD_SECONDS
+                now = time.monotonic()
+                misses_from = now + DEAD_SECONDS if now - said_at > DEAD_SECONDS * _LATE else misses_from
+                said_at = now
             await asyncio.sleep(BEAT_SECONDS)
 
-    async def _beat(self, box: CommitQueue, *, leaving: bool = False) -> list[str]:
-        words = [self.process, "0" if leaving else str(DEAD_SECONDS), str(_BURIAL_SECONDS)]
+    async def _beat(self, box: CommitQueue, *, leaving: bool = False, misses: bool = True) -> list[str]:
+        late = DEAD_SECONDS * _LATE if misses else -1
+        words = [self.process, "0" if leaving else str(DEAD_SECONDS), str(_BURIAL_SECONDS), str(late)]
         found = await self.pipeline(box.application).run(_BEAT, [box.key("alive"), box.key("turn")], words)
         return [str(one) for one in found]

@@ -102,10 +102,13 @@ return {1, others, complete}
 BEAT_SCRIPT: Final = """
 local time = redis.call('TIME')
 local now, dead = tonumber(time[1]) + tonumber(time[2]) / 1000000, {}
+local misses = now - tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or now) <= tonumber(ARGV[4])
 if ARGV[2] == '0' then redis.call('HSET', KEYS[1], ARGV[1], 0) else redis.call('HSET', KEYS[1], ARGV[1], string.format('%.3f', now)) end
 local alive = redis.call('HGETALL', KEYS[1])
 for number = 1, #alive, 2 do
-    if alive[number] ~= ARGV[1] and now - tonumber(alive[number + 1]) > tonumber(ARGV[2]) and ARGV[2] ~= '0' then
+    local at = tonumber(alive[number + 1])
+    local gone = at == 0 or misses and now - at > tonumber(ARGV[2])
+    if alive[number] ~= ARGV[1] and gone and ARGV[2] ~= '0' then
         redis.call('HSET', KEYS[1], alive[number], string.format('%.3f', now + tonumber(ARGV[3]) - tonumber(ARGV[2])))
         dead[#dead + 1] = alive[number]
         local turn = redis.call('GET', KEYS[2])
