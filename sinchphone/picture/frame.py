@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from sinchphone.quick_dataclass import quick_dataclass
 
-RATE: Final = 90_000  # [Hz] of time stamps in RTP (RFC 3551 5)
 MAX_SIDE: Final = 4096
 
 Plane: TypeAlias = NDArray[np.uint8]

@@ -12,6 +12,7 @@ from sinchphone.exchange.calls.usage import Payer, day_of
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.gateway.sip.network.hop import Hop
+from sinchphone.gateway.sip.shared_bindings import PhonePlace
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.sip.message import Request
 
@@ -65,7 +66,8 @@ class Town:
         )
         gateway = self.exchange.local._exchange.gateway
         registrar = gateway._runtime.context.legs._registrar
-        assert registrar.register(user, Request(headers, b"", "REGISTER"), Hop("udp", "127.0.0.1", made.port), time.time())[0] == 200
+        request = Request(headers, b"", "REGISTER")
+        assert (await registrar.register(user, request, PhonePlace(Hop("udp", "127.0.0.1", made.port)), time.time()))[0] == 200
         return made
 
 

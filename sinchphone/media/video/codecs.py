@@ -11,14 +11,15 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
 from sinchphone.errors import MediaError
-from sinchphone.picture.frame import MAX_SIDE, RATE, Picture
+from sinchphone.picture.frame import MAX_SIDE, Picture
 from sinchphone.picture.ladder import PictureSetting
+from sinchphone.protocol.rtp.packet import VIDEO_RATE
 from sinchphone.protocol.rtp.video.assembly import EncodedPicture, FrameFormat
 from sinchphone.protocol.rtp.video.h264 import cut_h264, is_h264_key, read_h264
 from sinchphone.protocol.rtp.video.vp8 import MAX_PICTURE_ID, cut_vp8, is_vp8_key, read_vp8
 from sinchphone.quick_dataclass import quick_dataclass
 
-_TIME_BASE: Final = Fraction(1, RATE)
+_TIME_BASE: Final = Fraction(1, VIDEO_RATE)
 _KEY_APART: Final = 100_000  # pictures: a key frame comes when somebody asks for one
 _FORMAT: Final = "yuv420p"
 

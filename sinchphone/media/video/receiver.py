@@ -18,9 +18,9 @@ from sinchphone.errors import MediaError
 from sinchphone.media.agreement import PictureAgreement
 from sinchphone.media.video.codecs import VIDEO_CODECS, VideoDecoder
 from sinchphone.media.video.lip_sync import LipSync
-from sinchphone.picture.frame import RATE, Picture
+from sinchphone.picture.frame import Picture
 from sinchphone.protocol.rtp.nack import FIRST_ROUND_TRIP, PICTURE_PATIENCE, Missing, Nack
-from sinchphone.protocol.rtp.packet import Reception, ReportBlock, RtcpReport, RtpPacket
+from sinchphone.protocol.rtp.packet import VIDEO_RATE, Reception, ReportBlock, RtcpReport, RtpPacket
 from sinchphone.protocol.rtp.video.assembly import EncodedPicture, FrameAssembler
 
 _REORDER_SECONDS: Final = 0.06  # that a packet which was overtaken is waited for, where nobody can be asked for it again
@@ -176,7 +176,7 @@ class VideoReceiver:
         if source is None or source.ssrc != ssrc:
             if source is not None and now - self._seen_at < _SOURCE_SILENT_SECONDS:
                 return None
-            self._source = source = Reception(ssrc, RATE)
+            self._source = source = Reception(ssrc, VIDEO_RATE)
             self._missing = Missing(PICTURE_PATIENCE)
             self._missing.round_trip = self._round_trip
             if self._assembler is not None:
@@ -201,7 +201,7 @@ class VideoReceiver:
         if self._sr is None:
             return now
         _, ntp, stamp, _ = self._sr
-        taken = ntp + ((timestamp - stamp + 0x80000000) % 0x100000000 - 0x80000000) / RATE
+        taken = ntp + ((timestamp - stamp + 0x80000000) % 0x100000000 - 0x80000000) / VIDEO_RATE
         at = self._sound.heard_at(taken)
         if at is None or abs(at - now) > _FARTHEST:
             return now

@@ -23,11 +23,11 @@ from sinchphone.media.agreement import PictureAgreement
 from sinchphone.media.legs.path_control import BELOW_BYTES, PathControl
 from sinchphone.media.video.codecs import VIDEO_CODECS, VideoEncoder
 from sinchphone.media.video.pacer import Pacer
-from sinchphone.picture.frame import RATE, Picture
+from sinchphone.picture.frame import Picture
 from sinchphone.picture.ladder import LEAST_BITRATE, PictureLadder, PictureSetting
 from sinchphone.protocol.congestion.allocation import Demand, Priority
 from sinchphone.protocol.rtp.nack import FIRST_ROUND_TRIP
-from sinchphone.protocol.rtp.packet import RtpPacket, SenderInfo, encode_packet, ntp_time
+from sinchphone.protocol.rtp.packet import VIDEO_RATE, RtpPacket, SenderInfo, encode_packet, ntp_time
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_BYTES
 
 PAYLOAD_BYTES: Final = 1_100  # with all headers below 1,200: fits into any path (RFC 8831 5)
@@ -187,7 +187,7 @@ class VideoSender:
         self.follow_path()
 
     def _stamp(self, taken_at: float) -> int:
-        return (self._offset + round(taken_at * RATE)) & 0xFFFFFFFF
+        return (self._offset + round(taken_at * VIDEO_RATE)) & 0xFFFFFFFF
 
     # the encoder's thread
 
@@ -203,7 +203,7 @@ class VideoSender:
                     self._key_wanted = False
             before = setting
             try:
-                payloads = encoder.encode(picture, round(picture.taken_at * RATE), setting, key=key, most=PAYLOAD_BYTES)
+                payloads = encoder.encode(picture, round(picture.taken_at * VIDEO_RATE), setting, key=key, most=PAYLOAD_BYTES)
             except MediaError as error:
                 _log.warning("%s", error)
                 continue

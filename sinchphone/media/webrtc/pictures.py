@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sinchphone.media.agreement import PictureAgreement
-from sinchphone.picture.frame import RATE
+from sinchphone.protocol.rtp.packet import VIDEO_RATE
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_URI, MAX_EXTENSION_ID
 from sinchphone.protocol.sdp import Attributes, Format, Section, SessionDescription
 from sinchphone.quick_dataclass import quick_dataclass
@@ -79,7 +79,7 @@ def answered_pictures(remote: RemotePictures) -> tuple[tuple[str, ...], Attribut
 
 def _fits(form: Format) -> bool:
     """H.264 needs fragments of our frames, and the profile that our encoder has (RFC 6184 8.1)."""
-    if form.clock_rate != RATE:
+    if form.clock_rate != VIDEO_RATE:
         return False
     if form.name.upper() != "H264":
         return True
@@ -105,7 +105,7 @@ def _numbering(section: Section) -> int | None:
 def _written(names: Mapping[int, str], numbering: int | None, *, nack: bool) -> tuple[tuple[str, ...], Attributes]:
     attributes = [] if numbering is None else [("extmap", f"{numbering} {EXTENSION_URI}")]
     for number, name in names.items():
-        attributes.append(("rtpmap", f"{number} {name}/{RATE}"))
+        attributes.append(("rtpmap", f"{number} {name}/{VIDEO_RATE}"))
         attributes += [("fmtp", f"{number} {_PARAMETERS[name]}")] if _PARAMETERS[name] else []
         kinds = [kind for kind in _FEEDBACK if nack or kind != _NACK] + ([] if numbering is None else [_TRANSPORT_CC])
         attributes += [("rtcp-fb", f"{number} {kind}") for kind in kinds]

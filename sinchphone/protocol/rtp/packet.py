@@ -14,6 +14,7 @@ _MARKER: Final = 0x80
 _MAX_DROPOUT: Final = 3000  # packets, a minute of sound (RFC 3550 A.1)
 
 _SR, _RR, _SDES, _BYE = 200, 201, 202, 203
+VIDEO_RATE: Final = 90_000  # [Hz] of time stamps of pictures (RFC 3551 5)
 RTPFB: Final = 205  # feedback about the transport (RFC 4585 6.1)
 _CNAME: Final = 1
 _BLOCK: Final = struct.Struct("!IIIIII")
