@@ -24,7 +24,7 @@ async def test_a_process_whose_end_was_told_to_one_that_went_too_is_missed_by_th
     told_first: str, join: Join, redis: RedisServer, monkeypatch: Any
 ) -> None:
     """Else everybody would go on asking it, and its calls would be nobody's."""
-    monkeypatch.setattr(redis_store, "_BURIAL_SECONDS", 0.3)
+    monkeypatch.setattr(redis_store, "_BURIAL_SECONDS", 1.5)
     exchanges = [await join(redis.address) for _ in range(3)]
     left, heir, gone = map(store_of, exchanges)
     process, told = gone.process, 0
