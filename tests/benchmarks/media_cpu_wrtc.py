@@ -78,9 +78,7 @@ class End:
                 await self._changed.wait()
 
     def _start(self, work: Any) -> None:
-        task = start_task(work, name="work")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        start_task(work, name="work", among=self._tasks)
 
     async def _speak(self) -> None:
         writer, begun = self._track.writable.get_writer(), time.monotonic()

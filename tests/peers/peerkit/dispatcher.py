@@ -4,13 +4,14 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from tests.peers.peerkit.kamailio import MODULE_FOLDERS
+from tests.peers.peerkit.kamailio import MODULE_FOLDERS, PASSED_ON
 from tests.peers.peerkit.programs import HOST, Program, require, running
 from tests.suite.ports import free_ports
 
 MODULES = ("tm", "sl", "rr", "pv", "maxfwd", "siputils", "textops", "path", "dispatcher")
 
-CONFIG = """#!KAMAILIO
+CONFIG = (
+    """#!KAMAILIO
 debug=1
 log_stderror=yes
 children=2
@@ -26,16 +27,9 @@ modparam("dispatcher", "ds_probing_mode", 1)
 modparam("dispatcher", "ds_probing_threshold", 1)
 modparam("tm", "fr_timer", 1000)
 
-request_route {{
-    if (!mf_process_maxfwd_header("16")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
-    if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
-    if (has_totag()) {{
-        if (loose_route() || (is_method("ACK") && t_check_trans())) {{ t_relay(); exit; }}
-        if (!is_method("ACK")) sl_send_reply("404", "Not Here");
-        exit;
-    }}
-    t_check_trans();
-    if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
+"""
+    + PASSED_ON
+    + """    if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
     if (ds_is_from_list("1")) {{
         loose_route();
         record_route();
@@ -54,6 +48,7 @@ failure_route[NEXT] {{
     if (t_check_status("408|50[03]") && ds_next_dst()) {{ t_on_failure("NEXT"); t_relay(); }}
 }}
 """
+)
 
 
 class Dispatcher:

@@ -15,7 +15,20 @@ MODULE_FOLDERS = (
 )
 MODULES = ("tm", "sl", "rr", "pv", "maxfwd", "siputils", "textops", "usrloc", "registrar", "auth", "htable", "xlog", "tls")
 
-CONFIG = """#!KAMAILIO
+#: what begins a proxy's work: what belongs to a dialog or a transaction that it knows goes on by that (RFC 3261 16)
+PASSED_ON = """request_route {{
+    if (!mf_process_maxfwd_header("16")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+    if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
+    if (has_totag()) {{
+        if (loose_route() || (is_method("ACK") && t_check_trans())) {{ t_relay(); exit; }}
+        if (!is_method("ACK")) sl_send_reply("404", "Not Here");
+        exit;
+    }}
+    t_check_trans();
+"""
+
+CONFIG = (
+    """#!KAMAILIO
 debug=1
 log_stderror=yes
 children=2
@@ -43,16 +56,9 @@ event_route[htable:mod-init] {{
 {passwords}
 }}
 
-request_route {{
-    if (!mf_process_maxfwd_header("16")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
-    if (is_method("CANCEL")) {{ if (t_check_trans()) t_relay(); exit; }}
-    if (has_totag()) {{
-        if (loose_route() || (is_method("ACK") && t_check_trans())) {{ t_relay(); exit; }}
-        if (!is_method("ACK")) sl_send_reply("404", "Not Here");
-        exit;
-    }}
-    t_check_trans();
-    if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
+"""
+    + PASSED_ON
+    + """    if (is_method("OPTIONS")) {{ sl_send_reply("200", "OK"); exit; }}
     if (is_method("REGISTER")) {{
         if ($sht(passwords=>$au) == $null || !pv_www_authenticate("$td", "$sht(passwords=>$au)", "0")) {{
             www_challenge("$td", "1");
@@ -76,6 +82,7 @@ request_route {{
     t_relay();
 }}
 """
+)
 
 
 class Kamailio:
