@@ -8,7 +8,7 @@ import pytest
 from sinchphone.gateway.sip.calls import Refused, SipAnswered, SipCall, SipEnded
 from sinchphone.gateway.sip.limits import SourceLimits
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.protocol.sip.transactions.transaction import Timing
 from tests.peers.peerkit.baresip import phone
 from tests.peers.peerkit.lossy import lossy
 from tests.peers.peerkit.programs import HOST

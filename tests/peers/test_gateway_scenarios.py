@@ -11,7 +11,7 @@ from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip.options import SipOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
-from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.protocol.sip.transactions.transaction import Timing
 from tests.peers.peerkit.deployment import USERS, Deployment, Talk, deployed
 from tests.peers.peerkit.programs import HOST
 from tests.peers.peerkit.sipp import scenario

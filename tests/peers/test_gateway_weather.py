@@ -16,7 +16,7 @@ from sinchphone.gateway.sip.options import SipOptions
 from sinchphone.media.port import RtpPortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
-from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.protocol.sip.transactions.transaction import Timing
 from sinchphone.tasks import start_task
 from tests.peers.peerkit.baresip import phone
 from tests.peers.peerkit.deployment import USERS, deployed

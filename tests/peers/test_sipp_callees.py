@@ -11,7 +11,7 @@ from sinchphone.gateway.sip.calls import Refused, SipAnswered, SipEarly, SipEnde
 from sinchphone.gateway.sip.network.resolve import Resolver
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.digest import Credentials
-from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.protocol.sip.transactions.transaction import Timing
 from tests.peers.peerkit.programs import HOST
 from tests.peers.peerkit.sipp import scenario
 from tests.peers.peerkit.station import OurCall, Station, station

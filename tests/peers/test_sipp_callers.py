@@ -7,7 +7,7 @@ import pytest
 
 from sinchphone.gateway.sip.calls import SipCall, SipEnded
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.protocol.sip.transactions.transaction import Timing
 from tests.peers.peerkit.sipp import scenario
 from tests.peers.peerkit.station import station
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.protocol.sip.transactions.transaction import Timing
 from tests.peers.peerkit.programs import HOST
 from tests.peers.peerkit.raw import SDP, Raw, raw, tag_of
 from tests.peers.peerkit.station import station

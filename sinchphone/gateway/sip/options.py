@@ -10,7 +10,7 @@ from sinchphone.gateway.options import SipSettings
 from sinchphone.gateway.sip.limits import SourceLimits
 from sinchphone.gateway.sip.network.hop import Hop, Transport
 from sinchphone.protocol.sip.session.state import RING_SECONDS, SESSION_SECONDS
-from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.protocol.sip.transactions.transaction import Timing
 from sinchphone.quick_dataclass import quick_dataclass
 
 

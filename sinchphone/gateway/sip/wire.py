@@ -20,9 +20,9 @@ from sinchphone.gateway.sip.network.hop import LONGEST_UDP_REQUEST_BYTES, Hop, T
 from sinchphone.gateway.sip.network.rests import Rests
 from sinchphone.gateway.sip.network.transport import SipTransports, TransportOptions
 from sinchphone.hosts import SIP_PORTS
-from sinchphone.protocol.sip.layer import Arrived, Layer, LayerEffect, Responded, TransactionOver, Transmit, Unanswered, Unsent
 from sinchphone.protocol.sip.message import HeaderLines, MalformedRequestError, Request, Response, read_message, respond
-from sinchphone.protocol.sip.transactions import Timing, cancel
+from sinchphone.protocol.sip.transactions.layer import Arrived, Layer, LayerEffect, Responded, TransactionOver, Transmit, Unanswered, Unsent
+from sinchphone.protocol.sip.transactions.transaction import Timing, cancel
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 from sinchphone.protocol.sip.via import MAGIC_COOKIE, Via
 from sinchphone.quick_dataclass import quick_dataclass

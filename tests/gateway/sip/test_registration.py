@@ -20,7 +20,7 @@ from sinchphone.gateway.trunk.trunk_registration import TrunkRegistration
 from sinchphone.protocol.sip.bindings import BindingLimits
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.message import respond
-from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.protocol.sip.transactions.transaction import Timing
 from sinchphone.protocol.sip.uri import parse_uri
 from tests.waiting import until
 

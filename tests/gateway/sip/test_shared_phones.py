@@ -20,7 +20,7 @@ from sinchphone.gateway.sip.shared_bindings import SharedBindings
 from sinchphone.protocol.sip.digest import Answering, Credentials
 from sinchphone.protocol.sip.flow_token import FlowEnd, FlowToken, seal
 from sinchphone.protocol.sip.message import Request, Response
-from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.protocol.sip.transactions.transaction import Timing
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.tasks import start_task
 from tests.gateway.sip.raw_peer import Peer, peer

@@ -26,7 +26,7 @@ from sinchphone.gateway.sip.calls import (
 from sinchphone.gateway.sip.options import SipOptions
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.protocol.sip.digest import Credentials
-from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.protocol.sip.transactions.transaction import Timing
 from sinchphone.protocol.sip.uri import SipAddress, parse_address, parse_uri
 
 LIMIT = 20.0  # generous: the machine may be busy

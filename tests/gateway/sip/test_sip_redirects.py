@@ -9,7 +9,7 @@ from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.sip.calls import Refused, SipCall, SipTarget
 from sinchphone.gateway.sip.options import SipOptions, TrunkPeer
 from sinchphone.protocol.sip.digest import Credentials
-from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.protocol.sip.transactions.transaction import Timing
 from sinchphone.protocol.sip.uri import SipUri, parse_address, parse_uri
 
 LIMIT = 20.0

@@ -15,7 +15,7 @@ from sinchphone.gateway.sip.options import SipOptions, TrunkPeer
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.protocol.sip.digest import Answering, Credentials
 from sinchphone.protocol.sip.message import Request, Response, read_message
-from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.protocol.sip.transactions.transaction import Timing
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from tests.gateway.sip.raw_peer import NUMBER, QUIET, Peer, peer
 

@@ -4,9 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.protocol.sip.layer import Arrived, Layer, LayerEffect, Responded, TransactionOver, Transmit, Unanswered, Unsent
 from sinchphone.protocol.sip.message import Request, Response, read_message, respond
-from sinchphone.protocol.sip.transactions import FIRST, LIMITS, TABLE, Timing, TransactionKind, TransactionState, acknowledge, cancel
+from sinchphone.protocol.sip.transactions.layer import Arrived, Layer, LayerEffect, Responded, TransactionOver, Transmit, Unanswered, Unsent
+from sinchphone.protocol.sip.transactions.transaction import (
+    FIRST,
+    LIMITS,
+    TABLE,
+    Timing,
+    TransactionKind,
+    TransactionState,
+    acknowledge,
+    cancel,
+)
 
 HOP = "hop"
 

@@ -4,10 +4,10 @@ import re
 from typing import Final
 
 from sinchphone.protocol.sip.bodies import SDP
-from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.message import HeaderLines, Request, respond
 from sinchphone.protocol.sip.session import transfer
 from sinchphone.protocol.sip.session import vocabulary as v
+from sinchphone.protocol.sip.session.dialog import Dialog
 from sinchphone.protocol.sip.session.state import ALLOW, REMIND_SECONDS, SUPPORTED, SessionState
 from sinchphone.protocol.sip.session.timer import TooSmall
 from sinchphone.protocol.sip.session.vocabulary import SipPhase

@@ -5,10 +5,10 @@ from typing import Final
 
 from sinchphone.errors import MediaError
 from sinchphone.protocol.sip.bodies import SDP
-from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.digest import Answering
 from sinchphone.protocol.sip.message import Request, Response
 from sinchphone.protocol.sip.session import vocabulary as v
+from sinchphone.protocol.sip.session.dialog import Dialog
 from sinchphone.protocol.sip.session.state import ALLOW, SUPPORTED, EarlyDialog, Pending, SessionState, reason_value
 from sinchphone.protocol.sip.session.vocabulary import SipPhase
 from sinchphone.protocol.sip.uri import SipAddress, SipUri

@@ -14,11 +14,11 @@ What has no row is too late, doubled or hostile, and is ignored or answered with
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.message import MAX_FORWARDS, Request, Response, respond
 from sinchphone.protocol.sip.session import callee, caller, middle, transfer
 from sinchphone.protocol.sip.session import vocabulary as v
+from sinchphone.protocol.sip.session.dialog import Dialog
 from sinchphone.protocol.sip.session.state import ALLOW, Pending, SessionOptions, SessionState
 from sinchphone.protocol.sip.session.vocabulary import Effect, Input, SipPhase
 from sinchphone.protocol.sip.uri import SipAddress, SipUri

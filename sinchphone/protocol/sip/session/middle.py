@@ -3,13 +3,13 @@
 from typing import Final
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.protocol.sip import dtmf_info
 from sinchphone.protocol.sip.bodies import ACCEPTED, SDP
-from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.message import HeaderLines, Request, Response, respond
 from sinchphone.protocol.sip.session import callee as session_callee
 from sinchphone.protocol.sip.session import caller as session_caller
+from sinchphone.protocol.sip.session import dtmf_info
 from sinchphone.protocol.sip.session import vocabulary as v
+from sinchphone.protocol.sip.session.dialog import Dialog
 from sinchphone.protocol.sip.session.state import ALLOW, SUPPORTED, Pending, Proposal, SessionState, reason_value
 from sinchphone.protocol.sip.session.timer import TooSmall
 from sinchphone.protocol.sip.session.vocabulary import SipPhase

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sinchphone.protocol.sip.bodies import SDP
-from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.digest import Answering, Credentials
 from sinchphone.protocol.sip.message import MAX_FORWARDS, HeaderLines, Request, Response
 from sinchphone.protocol.sip.session import vocabulary as v
+from sinchphone.protocol.sip.session.dialog import Dialog
 from sinchphone.protocol.sip.session.timer import SessionTimer
 from sinchphone.protocol.sip.session.vocabulary import Effect, SipEvent, SipPhase
-from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.protocol.sip.transactions.transaction import Timing
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, quoted
 from sinchphone.quick_dataclass import quick_dataclass
 

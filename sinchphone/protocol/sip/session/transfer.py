@@ -9,10 +9,10 @@ import re
 from typing import Final
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.headers.replaces import replaces_in
 from sinchphone.protocol.sip.message import Request, Response, respond
 from sinchphone.protocol.sip.session import vocabulary as v
+from sinchphone.protocol.sip.session.dialog import Dialog
 from sinchphone.protocol.sip.session.state import Pending, Referral, SessionState
 from sinchphone.protocol.sip.session.vocabulary import SipPhase
 from sinchphone.protocol.sip.statuses import REASONS

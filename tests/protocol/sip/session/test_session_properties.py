@@ -7,13 +7,13 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.protocol.sip.layer import Arrived, Layer, LayerEffect, Responded, Transmit, Unanswered, Unsent
 from sinchphone.protocol.sip.message import Request, read_message, respond
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.machine import SipSession
 from sinchphone.protocol.sip.session.state import SessionOptions
 from sinchphone.protocol.sip.session.vocabulary import Effect, SipEvent, SipPhase
-from sinchphone.protocol.sip.transactions import cancel
+from sinchphone.protocol.sip.transactions.layer import Arrived, Layer, LayerEffect, Responded, Transmit, Unanswered, Unsent
+from sinchphone.protocol.sip.transactions.transaction import cancel
 from sinchphone.protocol.sip.uri import SipAddress, parse_uri
 from sinchphone.protocol.sip.via import MAGIC_COOKIE
 

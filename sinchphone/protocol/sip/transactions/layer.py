@@ -6,7 +6,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 
 from sinchphone.errors import LocalProtocolError
 from sinchphone.protocol.sip.message import Request, Response
-from sinchphone.protocol.sip.transactions import (
+from sinchphone.protocol.sip.transactions.transaction import (
     Pass,
     SendMessage,
     TimedOut,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol.digits import DIGITS
-from sinchphone.protocol.sip.dtmf_info import (
+from sinchphone.protocol.sip.session.dtmf_info import (
     PLAIN,
     RELAY,
     read_digit,
