@@ -91,8 +91,8 @@ if TYPE_CHECKING:
     from sinchphone.signaling.dialect import Domain, IdentityKind, Instance, Recipient
     from sinchphone.signaling.push.inbox import PushCounts
     from sinchphone.signaling.push.notification import CallNotification
-    from sinchphone.signaling.sms import Delivery, DeliveryReport, SmsApi
-    from sinchphone.signaling.verification import (
+    from sinchphone.signaling.services.sms import Delivery, DeliveryReport, SmsApi
+    from sinchphone.signaling.services.verification import (
         NumberVerification,
         VerificationClient,
         VerificationNews,
@@ -319,12 +319,12 @@ _HOMES = {
     ),
     "signaling.push.inbox": ("PushCounts",),
     "signaling.push.notification": ("CallNotification",),
-    "signaling.sms": (
+    "signaling.services.sms": (
         "Delivery",
         "DeliveryReport",
         "SmsApi",
     ),
-    "signaling.verification": (
+    "signaling.services.verification": (
         "NumberVerification",
         "VerificationClient",
         "VerificationNews",

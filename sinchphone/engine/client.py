@@ -46,9 +46,9 @@ from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.protocol.webpush.keys import write_base64
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import Domain, Instance
-from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore, StoredInstance
 from sinchphone.signaling.push.inbox import PushCounts
-from sinchphone.signaling.verification import VerificationClient
+from sinchphone.signaling.rest.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore, StoredInstance
+from sinchphone.signaling.services.verification import VerificationClient
 from sinchphone.tasks import start_task
 
 MAX_UNREAD_EVENTS: Final = 1024

@@ -12,7 +12,7 @@ from sinchphone.protocol.auth import decode_secret, sign_registration_token, sig
 from sinchphone.signaling.api import Api
 from sinchphone.signaling.dialect import Recipient
 from sinchphone.signaling.ocra.learning.learned import LearnedNames
-from sinchphone.signaling.verification import CLOUD_URL
+from sinchphone.signaling.services.verification import CLOUD_URL
 
 CLOUD_HOST: Final = "ocra.api.sinch.com"  # routes to the nearest region
 LEGACY_HOST: Final = "clientapi.sinch.com"  # the older dialect's, as Sinch's JavaScript documentation names it

@@ -22,10 +22,10 @@ from sinchphone.errors import NetworkError, PlatformError
 from sinchphone.signaling.api import Api
 from sinchphone.signaling.dialect import Dialect, Registration
 from sinchphone.signaling.http.transport import connector
-from sinchphone.signaling.instances import InstanceStore
 from sinchphone.signaling.ocra.dialect import OcraDialect
 from sinchphone.signaling.papi.dialect import PapiDialect
 from sinchphone.signaling.pubsub.client import Interrupted, PayloadReceived, PubSub, SubscriptionResumed
+from sinchphone.signaling.rest.instances import InstanceStore
 
 RETRY_FIRST_S = 0.1
 RETRY_MOST_S = 15.0

@@ -16,7 +16,7 @@ from sinchphone.exchange.store.store import StoreError
 from sinchphone.exchange.verifications.routes import VERIFICATION_ROOT
 from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.papi.names import API_ROOT
-from sinchphone.signaling.refusals import write_error
+from sinchphone.signaling.rest.refusals import write_error
 from sinchphone.signaling.wire import CORS_HEADERS, ErrorCode
 
 _logger = logging.getLogger(__name__)

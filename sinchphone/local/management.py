@@ -17,7 +17,7 @@ from sinchphone.local.simulated_calls import SimulatedCall, read_sound_file
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record
-from sinchphone.signaling.sms import SmsApi
+from sinchphone.signaling.services.sms import SmsApi
 
 _MOST_USERS: Final = 100_000
 _RESET_SECONDS: Final = 15.0

@@ -28,8 +28,8 @@ from sinchphone.exchange.directory.credentials import local_credentials
 from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.media.local_audio.recorder import Recorder
 from sinchphone.options import Options, Place
-from sinchphone.signaling import instances
 from sinchphone.signaling.dialect import Domain
+from sinchphone.signaling.rest import instances
 
 Run = Callable[..., Any]
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes and signals are POSIX's")

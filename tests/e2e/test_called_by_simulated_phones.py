@@ -12,7 +12,7 @@ from sinchphone.errors import NotFoundError, PlatformError
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.verification import VerificationStatus
-from sinchphone.signaling.verification import WrongCodeError
+from sinchphone.signaling.services.verification import WrongCodeError
 
 ADA, FROM = "+46700000001", "+46700000002"
 LIMIT_S = 20.0

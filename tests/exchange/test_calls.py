@@ -16,7 +16,7 @@ from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encode_client, encrypt, split
 from sinchphone.signaling.dialect import CallRequest, Domain
 from sinchphone.signaling.ocra.registration import InstanceRequest
-from sinchphone.signaling.software import Software
+from sinchphone.signaling.rest.software import Software
 
 NOW = 1_795_248_000.0
 

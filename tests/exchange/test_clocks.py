@@ -11,9 +11,9 @@ import pytest
 from sinchphone.engine.environment import Cloud
 from sinchphone.errors import AuthenticationError
 from sinchphone.exchange.server import Exchange
-from sinchphone.signaling.instances import MemoryInstanceStore
 from sinchphone.signaling.ocra.dialect import OcraDialect
 from sinchphone.signaling.papi.dialect import PapiDialect
+from sinchphone.signaling.rest.instances import MemoryInstanceStore
 
 SECRET = base64.b64encode(b"a" * 16).decode()
 Api = Literal["ocra", "papi"]

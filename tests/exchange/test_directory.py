@@ -15,7 +15,7 @@ from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.ocra.registration import InstanceRequest
-from sinchphone.signaling.software import Software
+from sinchphone.signaling.rest.software import Software
 
 NOW = 1_795_248_000.0
 GONE = NOW + AWAY_SECONDS + 1

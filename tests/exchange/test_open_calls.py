@@ -24,7 +24,7 @@ from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, decrypt, encode_client, encrypt, parse_fragment, split
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement
 from sinchphone.signaling.ocra.registration import InstanceRequest
-from sinchphone.signaling.software import Software
+from sinchphone.signaling.rest.software import Software
 
 NOW = 1_795_248_000.0
 ADA, BOB1, BOB2 = (Client(name[:3], name, f"sig-{name}") for name in ("ada-1", "bob-1", "bob-2"))

@@ -14,14 +14,14 @@ from aiohttp import web
 
 from sinchphone.errors import AuthenticationError
 from sinchphone.protocol.auth import sign_registration_token, verify_registration_token, verify_request
-from sinchphone.signaling import refusals
 from sinchphone.signaling.dialect import Instance, OfferedIceServer, Placement, Profile, PubSubConfig, RemoteInstance
-from sinchphone.signaling.instances import MemoryInstanceStore
 from sinchphone.signaling.ocra import calls as wire_calls
 from sinchphone.signaling.ocra import registration as wire_registration
 from sinchphone.signaling.ocra.dialect import OcraDialect
 from sinchphone.signaling.ocra.names import OPERATIONS, BearerToken, InstanceSignature, OcraOperation, read_authorization
 from sinchphone.signaling.ocra.registration import InstanceConfiguration
+from sinchphone.signaling.rest import refusals
+from sinchphone.signaling.rest.instances import MemoryInstanceStore
 from sinchphone.signaling.wire import Auth, ErrorCode, read_time
 
 APPLICATION = "app-1"

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from sinchphone.errors import PlatformError
-from sinchphone.signaling.requests import MAX_WAITS, Ask, RestRequests
+from sinchphone.signaling.rest.requests import MAX_WAITS, Ask, RestRequests
 from sinchphone.signaling.wire import ErrorCode
 
 ASK = Ask("place the call", "GET", "/x", (200,))

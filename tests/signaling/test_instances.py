@@ -11,7 +11,7 @@ import pytest
 
 from sinchphone.errors import ConfigError
 from sinchphone.signaling.dialect import Instance
-from sinchphone.signaling.instances import FileInstanceStore, InstanceKey, MemoryInstanceStore, StoredInstance
+from sinchphone.signaling.rest.instances import FileInstanceStore, InstanceKey, MemoryInstanceStore, StoredInstance
 
 ALICE = InstanceKey("https://ocra.api.sinch.com", "app", "alice")
 
@@ -79,7 +79,7 @@ def test_who_comes_while_a_slot_is_taken_is_another_device(store: Any) -> None:
 def test_another_process_gets_another_slot_until_this_one_ends(tmp_path: Any) -> None:
     slot = FileInstanceStore(tmp_path).claim(ALICE)
     program = (
-        "import sys, pathlib; from sinchphone.signaling.instances import *;"
+        "import sys, pathlib; from sinchphone.signaling.rest.instances import *;"
         f"print(FileInstanceStore(pathlib.Path(sys.argv[1])).claim({ALICE!r}).device_id)"
     )
 

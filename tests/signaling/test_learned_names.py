@@ -19,7 +19,7 @@ from sinchphone.signaling.ocra.learning.learned import FILE_NAME, LearnedNames, 
 from sinchphone.signaling.ocra.learning.packages import package_files
 from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.ocra.requests import OcraRequests
-from sinchphone.signaling.requests import Ask
+from sinchphone.signaling.rest.requests import Ask
 
 API_TS = """
 export class CallsApi extends runtime.BaseAPI {

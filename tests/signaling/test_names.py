@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol.jsep import Description
-from sinchphone.signaling import refusals
 from sinchphone.signaling.dialect import (
     CallReport,
     CallRequest,
@@ -36,7 +35,8 @@ from sinchphone.signaling.ocra.names import (
     write_authorization,
 )
 from sinchphone.signaling.ocra.registration import InstanceConfiguration, InstanceRequest
-from sinchphone.signaling.software import Software
+from sinchphone.signaling.rest import refusals
+from sinchphone.signaling.rest.software import Software
 from sinchphone.signaling.wire import Auth, ErrorCode, read_time, write_time
 
 SOFTWARE = Software("1.0", "js", "Linux", "model", "name")

@@ -25,9 +25,9 @@ from sinchphone.signaling.dialect import (
     PubSubConfig,
     RemoteInstance,
 )
-from sinchphone.signaling.instances import InstanceKey, StoredInstance, is_prolonging_due
 from sinchphone.signaling.ocra import calls as wire_calls
 from sinchphone.signaling.ocra.names import OcraOperation
+from sinchphone.signaling.rest.instances import InstanceKey, StoredInstance, is_prolonging_due
 from sinchphone.signaling.wire import ErrorCode
 
 APPLICATION = "app-1"

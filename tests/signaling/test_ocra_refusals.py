@@ -11,9 +11,9 @@ from aiohttp import web
 
 from sinchphone.errors import AuthenticationError, ConfigError, ForbiddenError, NetworkError, NotFoundError, PlatformError
 from sinchphone.protocol.jsep import Description
-from sinchphone.signaling import requests as rest
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
 from sinchphone.signaling.ocra.names import OcraOperation
+from sinchphone.signaling.rest import requests as rest
 from sinchphone.signaling.wire import ErrorCode
 
 CALL = CallRequest("c-1", Domain.MXP, "bob", Description("offer", "v=0\r\n"), None, {"a": "ä"})

@@ -13,13 +13,13 @@ from sinchphone.errors import AuthenticationError, ForbiddenError, NotFoundError
 from sinchphone.protocol.auth import decode_secret, sign_user_ticket, verify_request, verify_user_ticket
 from sinchphone.protocol.jsep import Description
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, IdentityKind, MessageCounts, Recipient, RemoteInstance
-from sinchphone.signaling.instances import MemoryInstanceStore
 from sinchphone.signaling.papi.calls import read_placement, write_call_report, write_call_request, write_push_payload
 from sinchphone.signaling.papi.dialect import PapiDialect
 from sinchphone.signaling.papi.names import OPERATIONS, PapiOperation
 from sinchphone.signaling.papi.registration import read_configuration, read_instance, read_timestamp
-from sinchphone.signaling.software import Software
-from sinchphone.signaling.transports import read_recipients, read_transport, write_message_counts, write_recipients
+from sinchphone.signaling.rest.instances import MemoryInstanceStore
+from sinchphone.signaling.rest.software import Software
+from sinchphone.signaling.rest.transports import read_recipients, read_transport, write_message_counts, write_recipients
 from sinchphone.signaling.wire import read_time, write_time
 
 VECTORS = Path(__file__).parents[1] / "vectors"

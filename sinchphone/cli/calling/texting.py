@@ -21,7 +21,7 @@ from sinchphone.options import Options, Place
 from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
-    from sinchphone.signaling.sms import DeliveryReport, SmsApi
+    from sinchphone.signaling.services.sms import DeliveryReport, SmsApi
 
 POLL_S: Final = 1.0
 DEVICE: Final = "sms"  # what the history calls the SMS API
@@ -41,7 +41,7 @@ class SmsAccess:
 def check_sms(options: Options) -> SmsAccess | None:
     """What is configured; None where nothing is and the local exchange keeps what is written. Raises ConfigError where phone numbers can't
     be written to."""
-    from sinchphone.signaling.sms import base_url_of
+    from sinchphone.signaling.services.sms import base_url_of
 
     section = options.sms
     if section.service_plan_id is None and options.environment is Place.LOCAL:
@@ -65,7 +65,7 @@ def check_sms(options: Options) -> SmsAccess | None:
 async def _api(session: Session, access: SmsAccess | None) -> "AsyncIterator[SmsApi]":
     """Sinch's, or that of the local exchange."""
     from sinchphone.cli.calling.managed_exchange import managed_exchange
-    from sinchphone.signaling.sms import SmsApi
+    from sinchphone.signaling.services.sms import SmsApi
 
     if access is not None:
         async with SmsApi.open(access.base_url, access.service_plan_id, access.token, ca_file=access.ca_file) as api:
@@ -143,7 +143,7 @@ async def _follow(session: Session, api: "SmsApi", batch: str, statuses: dict[st
 
 
 def _tell(session: Session, batch: str, number: str, report: "DeliveryReport") -> e.MessageState:
-    from sinchphone.signaling.sms import Delivery
+    from sinchphone.signaling.services.sms import Delivery
 
     match report.delivery:
         case Delivery.UNDER_WAY:

@@ -139,7 +139,7 @@ async def _send(session: Session, post: Post) -> ExitCode:
 def _check(post: Post) -> None:
     """Before anything is opened: nobody gets a text that somebody else can't get. Raises MessageError."""
     from sinchphone.protocol.mxp.instant import check_text
-    from sinchphone.signaling.sms import check_sms_text
+    from sinchphone.signaling.services.sms import check_sms_text
 
     if post.users:
         check_text(post.text)

@@ -20,7 +20,7 @@ from sinchphone.protocol.phone_numbers import read_number
 from sinchphone.protocol.verification import MAX_CODE_CHARACTERS, VerificationMethod, VerificationStatus
 
 if TYPE_CHECKING:
-    from sinchphone.signaling.verification import NumberVerification, VerificationNews
+    from sinchphone.signaling.services.verification import NumberVerification, VerificationNews
 
 MAX_TRIES: Final = 5
 _STATUS_SECONDS: Final = 0.5
@@ -52,7 +52,7 @@ def verify(
 async def _verify(session: Session, number: str, method: VerificationMethod) -> ExitCode:
     from sinchphone.engine.environment import verification_url_of
     from sinchphone.local import Local
-    from sinchphone.signaling.verification import VerificationClient
+    from sinchphone.signaling.services.verification import VerificationClient
 
     early = await read_beside(partial(begin_host, session.options))
     environment = await read_beside(partial(open_environment, session.options, None, early))
@@ -74,7 +74,7 @@ async def _verify(session: Session, number: str, method: VerificationMethod) -> 
 
 async def _try_codes(session: Session, one: "NumberVerification") -> ExitCode:
     """Until one is right, somebody confirms it in the call, or nothing is left to try."""
-    from sinchphone.signaling.verification import WrongCodeError
+    from sinchphone.signaling.services.verification import WrongCodeError
 
     lines = _lines()
     session.note("the number that calls:" if one.method is VerificationMethod.FLASH_CALL else "the code:")

@@ -93,7 +93,7 @@ class _Walk:
 
     async def register(self) -> Finding:
         from sinchphone.engine.link import Link
-        from sinchphone.signaling.instances import MemoryInstanceStore
+        from sinchphone.signaling.rest.instances import MemoryInstanceStore
 
         assert self._environment is not None, "a step before"
         user = user_of(self._session.options)

@@ -44,7 +44,7 @@ from sinchphone.protocol.mxp.fragments import MAX_PAYLOAD_BYTES, TAG_LIMIT, Frag
 from sinchphone.protocol.mxp.instant import Seen, is_receipt, is_text, read_text, write_receipt, write_text
 from sinchphone.protocol.mxp.message import Client, Message, decrypt, encrypt
 from sinchphone.signaling.dialect import Dialect, IdentityKind, MessageCounts, Recipient, Registration, Transport, TransportParticipant
-from sinchphone.signaling.transports import IM_CAPABILITIES, MAX_RECIPIENTS
+from sinchphone.signaling.rest.transports import IM_CAPABILITIES, MAX_RECIPIENTS
 
 MAX_TRANSPORTS: Final = 256  # remembered, by id and by recipients
 MAX_MESSAGES_WAITING: Final = 1024  # messages that came and aren't read yet

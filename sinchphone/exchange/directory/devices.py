@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from sinchphone.exchange.directory.identity import DeviceIdentity, Network, transport_channel
 from sinchphone.protocol.webpush.subscription import PushSubscription
-from sinchphone.signaling.software import Software
+from sinchphone.signaling.rest.software import Software
 from sinchphone.signaling.wire import OUTGOING_ONLY, PUSH_CAPABILITY
 
 _CALLING = frozenset({"p2p", "voip"})  # what a legacy instance says that can talk

@@ -22,7 +22,7 @@ from sinchphone.protocol.user_id import TOKEN_RULE, USER_RULE, is_token_user_id,
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.ocra.registration import InstanceRequest
-from sinchphone.signaling.software import Software
+from sinchphone.signaling.rest.software import Software
 
 _log = logging.getLogger(__name__)
 

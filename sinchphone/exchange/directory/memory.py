@@ -9,7 +9,7 @@ from sinchphone.exchange.directory.identity import device_identity, renewed
 from sinchphone.exchange.store.store import Store, StoreError
 from sinchphone.exchange.store.tables import DEVICES, PUSH_SUBSCRIPTIONS, SEEN, Row
 from sinchphone.protocol.webpush.subscription import PushSubscription
-from sinchphone.signaling.software import Software
+from sinchphone.signaling.rest.software import Software
 
 
 async def read_devices(store: Store, applications: Mapping[str, Application]) -> list[Device]:

@@ -15,7 +15,7 @@ from sinchphone.exchange.store.store import Store, StoreError
 from sinchphone.exchange.store.tables import TRANSPORTS, Row
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Recipient, RemoteInstance, Transport, TransportParticipant
-from sinchphone.signaling.transports import IM_CAPABILITIES
+from sinchphone.signaling.rest.transports import IM_CAPABILITIES
 
 MAX_TRANSPORTS: Final = 2_000  # that one user opens
 

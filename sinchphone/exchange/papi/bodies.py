@@ -20,7 +20,7 @@ from sinchphone.protocol.sdp import MAX_SDP_BYTES
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallRequest, Domain, IdentityKind, Placement, Recipient
 from sinchphone.signaling.fields import Record, is_writable, write_json
-from sinchphone.signaling.software import Software
+from sinchphone.signaling.rest.software import Software
 
 MAX_LIFETIME_SECONDS: Final = 366 * 86_400.0
 NO_RELAY: Final = "\n"  # as the body of a placement: there is no relay; an empty one makes the SDK throw

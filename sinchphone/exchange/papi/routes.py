@@ -31,7 +31,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain, IdentityKind, Recipient
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.papi.names import API_ROOT, OPERATIONS, PapiOperation
-from sinchphone.signaling.transports import read_message_counts, read_recipients, write_transport
+from sinchphone.signaling.rest.transports import read_message_counts, read_recipients, write_transport
 from sinchphone.signaling.wire import Auth, ErrorCode
 
 _TICKET_SECONDS = 86_400.0  # of a user who was made just now

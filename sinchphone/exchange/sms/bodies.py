@@ -10,7 +10,7 @@ from sinchphone.exchange.sms.inbox import TextMessage
 from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record
-from sinchphone.signaling.sms import MAX_BATCH_RECIPIENTS
+from sinchphone.signaling.services.sms import MAX_BATCH_RECIPIENTS
 from sinchphone.signaling.wire import write_time
 
 MAX_BODY_CHARACTERS: Final = 2_000

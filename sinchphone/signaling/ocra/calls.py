@@ -20,7 +20,7 @@ from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Instan
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.ocra.names import Field
 from sinchphone.signaling.push.notification import CallNotification, write_payload
-from sinchphone.signaling.software import Software
+from sinchphone.signaling.rest.software import Software
 from sinchphone.signaling.wire import PUSH_TEMPLATE, write_time
 
 MAX_ENDPOINT_CHARACTERS = 2048

@@ -33,7 +33,6 @@ from sinchphone.signaling.dialect import (
     Registration,
     RemoteInstance,
 )
-from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance, is_prolonging_due
 from sinchphone.signaling.ocra.calls import (
     PushRequest,
     read_ice_servers,
@@ -57,8 +56,9 @@ from sinchphone.signaling.ocra.registration import (
     write_update_request,
 )
 from sinchphone.signaling.ocra.requests import OcraRequests
-from sinchphone.signaling.registered_device import RegisteredDevice, ignore
-from sinchphone.signaling.requests import RestRequests
+from sinchphone.signaling.rest.instances import InstanceKey, InstanceStore, Slot, StoredInstance, is_prolonging_due
+from sinchphone.signaling.rest.registered_device import RegisteredDevice, ignore
+from sinchphone.signaling.rest.requests import RestRequests
 from sinchphone.signaling.wire import OUTGOING_ONLY, PUSH_CAPABILITY
 
 MAX_CALLS_REMEMBERED = 64  # whose callee a push may be asked for

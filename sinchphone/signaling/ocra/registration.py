@@ -13,7 +13,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CONFIG_REFRESH_S, PROLONG_WINDOW_S, Instance, Profile, PubSubConfig, PushConfig
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.ocra.names import Field
-from sinchphone.signaling.software import Software
+from sinchphone.signaling.rest.software import Software
 from sinchphone.signaling.wire import write_time
 
 MIN_REFRESH_S = 30.0  # whatever the platform says: it's asked no oftener

@@ -6,13 +6,13 @@ from typing import TypeVar
 from sinchphone.signaling.dialect import Instance
 from sinchphone.signaling.ocra.learning.learned import LearnedNames
 from sinchphone.signaling.ocra.names import BearerToken, OcraOperation, write_authorization
-from sinchphone.signaling.requests import Ask, RestRequests
+from sinchphone.signaling.rest.requests import Ask, RestRequests
 
 T = TypeVar("T")
 
 
 class OcraRequests:
-    """Requests of one user. Methods raise what ``signaling.requests.Requests`` raises; cancelling them is safe."""
+    """Requests of one user. Methods raise what ``RestRequests`` raises; cancelling them is safe."""
 
     def __init__(self, requests: RestRequests, user_id: str, names: LearnedNames | None = None) -> None:
         """``names`` take the place of ours, where some were learned."""

@@ -10,7 +10,7 @@ from typing import Final
 from sinchphone.protocol.mxp.public_headers import encode_public_headers
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement, RemoteInstance
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.software import Software
+from sinchphone.signaling.rest.software import Software
 from sinchphone.signaling.wire import PUSH_TEMPLATE, write_time
 
 DOMAINS: Final = {Domain.MXP: "data", Domain.PSTN: "pstn", Domain.SIP: "sip", Domain.CONFERENCE: "conference"}

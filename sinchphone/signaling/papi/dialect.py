@@ -27,7 +27,6 @@ from sinchphone.signaling.dialect import (
     RemoteInstance,
 )
 from sinchphone.signaling.fields import write_json
-from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance, is_prolonging_due
 from sinchphone.signaling.papi.calls import (
     DOMAINS,
     read_placement,
@@ -49,8 +48,9 @@ from sinchphone.signaling.papi.registration import (
     write_instance_request,
 )
 from sinchphone.signaling.papi.requests import PapiRequests
-from sinchphone.signaling.registered_device import RegisteredDevice, ignore
-from sinchphone.signaling.requests import RestRequests
+from sinchphone.signaling.rest.instances import InstanceKey, InstanceStore, Slot, StoredInstance, is_prolonging_due
+from sinchphone.signaling.rest.registered_device import RegisteredDevice, ignore
+from sinchphone.signaling.rest.requests import RestRequests
 from sinchphone.signaling.wire import PUSH_CAPABILITY
 
 _log = logging.getLogger(__name__)

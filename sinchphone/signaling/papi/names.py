@@ -6,7 +6,7 @@ percent-encoded path without the query.
 
 from enum import StrEnum
 
-from sinchphone.signaling import transports
+from sinchphone.signaling.rest import transports
 from sinchphone.signaling.wire import Auth, Endpoint
 
 API_ROOT = transports.API_ROOT

@@ -5,13 +5,13 @@ from typing import TypeVar
 
 from sinchphone.signaling.dialect import Instance
 from sinchphone.signaling.papi.names import OPERATIONS, PapiOperation, application_authorization, ticket_authorization
-from sinchphone.signaling.requests import Ask, RestRequests
+from sinchphone.signaling.rest.requests import Ask, RestRequests
 
 T = TypeVar("T")
 
 
 class PapiRequests:
-    """Requests to one platform. Methods raise what ``signaling.requests.Requests`` raises; cancelling them is safe."""
+    """Requests to one platform. Methods raise what ``RestRequests`` raises; cancelling them is safe."""
 
     def __init__(self, requests: RestRequests) -> None:
         self._requests = requests

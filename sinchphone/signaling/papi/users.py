@@ -12,7 +12,7 @@ from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.http.transport import connector
 from sinchphone.signaling.papi.names import PapiOperation
 from sinchphone.signaling.papi.requests import PapiRequests
-from sinchphone.signaling.requests import RestRequests
+from sinchphone.signaling.rest.requests import RestRequests
 
 TICKET_S = 86_400  # how long a ticket is asked to be valid
 MAX_TICKET_CHARACTERS = 8192
@@ -27,7 +27,7 @@ _LOG_IN = {
 async def create_user(
     base_url: str, application_key: str, identities: Sequence[Recipient], password: str, *, ca_file: Path | None = None
 ) -> None:
-    """Make a user of the application who is known by these. ``ca_file`` as in ``log_in``. Raises what ``signaling.requests`` raises."""
+    """Make a user of the application who is known by these. ``ca_file`` as in ``log_in``. Raises what ``RestRequests`` raises."""
     named = [{"type": str(one.kind), "endpoint": one.identity} for one in identities]
     email = next((one.identity for one in identities if one.kind is IdentityKind.EMAIL), None)
     profile = {"profile": {"contact": {"email": email}}} if email is not None else {}
@@ -40,7 +40,7 @@ async def create_user(
 async def log_in(base_url: str, application_key: str, user: Recipient, password: str, *, ca_file: Path | None = None) -> str:
     """A user ticket for somebody's password. ``ca_file``: authorities to be trusted beside the system's.
 
-    Raises AuthenticationError for a wrong password, and what ``signaling.requests`` raises.
+    Raises AuthenticationError for a wrong password, and what ``RestRequests`` raises.
     """
     body = write_json({str(user.kind): user.identity, "password": password, "expiresIn": TICKET_S})
     async with aiohttp.ClientSession(connector=connector(ca_file)) as session:

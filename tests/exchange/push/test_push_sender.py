@@ -31,7 +31,7 @@ from sinchphone.protocol.webpush.keys import KeyPair
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.protocol.webpush.vapid import read_vapid
 from sinchphone.signaling.ocra.registration import InstanceRequest
-from sinchphone.signaling.software import Software
+from sinchphone.signaling.rest.software import Software
 from sinchphone.tasks import start_task
 
 NOW = 1_900_000_000.0

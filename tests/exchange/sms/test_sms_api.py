@@ -11,7 +11,7 @@ from sinchphone.errors import AuthenticationError, NotFoundError
 from sinchphone.exchange.directory.identity import management_token
 from sinchphone.exchange.server import Exchange
 from sinchphone.exchange.sms import routes
-from sinchphone.signaling.sms import Delivery, SmsApi
+from sinchphone.signaling.services.sms import Delivery, SmsApi
 
 SECRETS = {"acme": base64.b64encode(b"a" * 16).decode(), "globex": base64.b64encode(b"g" * 16).decode()}
 ON_BOTH_STORES = (

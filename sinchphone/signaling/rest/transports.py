@@ -11,7 +11,7 @@ from urllib.parse import quote
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.signaling.dialect import IdentityKind, Instance, MessageCounts, Recipient, RemoteInstance, Transport, TransportParticipant
 from sinchphone.signaling.fields import MAX_MEMBERS, Record, write_json
-from sinchphone.signaling.requests import Ask, RestRequests
+from sinchphone.signaling.rest.requests import Ask, RestRequests
 from sinchphone.signaling.wire import Auth, Endpoint
 
 MAX_RECIPIENTS = 64  # of one message
@@ -26,7 +26,7 @@ REPORT_MESSAGES = Endpoint(API_ROOT, "POST", "/report/im", Auth.SIGNATURE_OR_APP
 
 
 class TransportRequests:
-    """Requests to one platform. Methods raise what ``signaling.requests.Requests`` raises; cancelling them is safe."""
+    """Requests to one platform. Methods raise what ``RestRequests`` raises; cancelling them is safe."""
 
     def __init__(self, requests: RestRequests) -> None:
         self._requests = requests

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from sinchphone.errors import ConfigError, LocalProtocolError
 from sinchphone.signaling.dialect import Instance, MessageCounts, Recipient, Transport
-from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance
-from sinchphone.signaling.requests import RestRequests
-from sinchphone.signaling.software import this_software
-from sinchphone.signaling.transports import TransportRequests
+from sinchphone.signaling.rest.instances import InstanceKey, InstanceStore, Slot, StoredInstance
+from sinchphone.signaling.rest.requests import RestRequests
+from sinchphone.signaling.rest.software import this_software
+from sinchphone.signaling.rest.transports import TransportRequests
 
 _log = logging.getLogger(__name__)
 

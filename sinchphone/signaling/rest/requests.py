@@ -25,7 +25,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Instance
 from sinchphone.signaling.http.transport import TIMEOUT_S, HttpAnswer, OversizedAnswerError, request
 from sinchphone.signaling.pubsub.backoff import Backoff
-from sinchphone.signaling.refusals import Refusal, read_error
+from sinchphone.signaling.rest.refusals import Refusal, read_error
 from sinchphone.signaling.wire import AUTHORIZATION_HEADER, JSON_CONTENT_TYPE, MAX_BODY_BYTES, TIMESTAMP_HEADER, ErrorCode, write_time
 
 MAX_WAITS = 3  # of one request that is refused with 429

@@ -1,0 +1,1 @@
+"""Services of Sinch beside calls, each with an API of its own: SMS, and verification of phone numbers."""
