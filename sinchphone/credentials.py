@@ -109,9 +109,6 @@ def read_exchange(options: Options, **more: Any) -> ExchangeOptions:
     """What the embedded exchange is told, with ``more`` that no key holds. Reads the secret of its TURN servers and the password of its
     store. Raises ConfigError."""
     section = options.exchange
-    if section.store is not None and options.trunk.host and options.trunk.register:
-        found = "several processes that are one exchange would each register with the trunk"
-        raise ConfigError(f"[trunk] register can't be served: {found}", hint="sinchphone help growing")
     secret = _secret_of("exchange.ice_secret", section.ice_secret_command, section.ice_secret_file) or section.ice_secret
     if section.ice_username is not None and secret is None:
         raise ConfigError("exchange.ice_username has no password", hint="exchange.ice_secret_file or SINCHPHONE_ICE_SECRET")

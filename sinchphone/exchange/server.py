@@ -213,8 +213,8 @@ class Exchange:
             return {"exchange": "it is about to leave" if self._ready.is_set() else "it isn't ready yet"}
         if self._draining:
             return {"exchange": WHY_CLOSED}
-        if self._shared is not None and not self._shared.is_reached:
-            return {"store": self._shared.trouble}
+        if not self._is_ready():
+            return {"store": "Redis can't be reached"}
         mixer = await self.rooms.troubles() if self.rooms is not None else {}
         return {**mixer, **(await self.gateway.troubles() if self.gateway is not None else {})}
 
@@ -350,6 +350,7 @@ class Exchange:
             record=self.record,
             bad_line=self._options.simulated_line,
             phones=self._others.phones if self._others is not None else None,
+            trunks=self._others.trunks if self._others is not None else None,
         )
 
     async def __aenter__(self) -> Self:

@@ -30,6 +30,7 @@ from sinchphone.exchange.middlewares import Route
 from sinchphone.exchange.options import ExchangeOptions, StoreAddress
 from sinchphone.exchange.processes.phones import PhoneRows
 from sinchphone.exchange.processes.requests import ProcessRequests
+from sinchphone.exchange.processes.trunks import TrunkRows
 from sinchphone.exchange.pubnub.rights import ChannelRights
 from sinchphone.exchange.pubsub.attendance import SharedAttendance
 from sinchphone.exchange.pubsub.broker import Broker, BrokerError
@@ -94,15 +95,22 @@ class OfOtherProcesses:
     calls: SharedCalls
     carried: CarriedCalls
     phones: PhoneRows
+    trunks: TrunkRows
 
     @classmethod
     def of(cls, store: RedisStore, directory: Directory) -> "OfOtherProcesses":
         """Of the process that this store serves."""
         process = store.process
         phones = PhoneRows(store, store, process)
-        requests = ProcessRequests(store, store, process, taken_for_dead=phones.taken_for_dead)
+        trunks = TrunkRows(store, store.counts, process, lambda: store.is_reached)
+
+        def taken_for_dead() -> None:
+            phones.taken_for_dead()
+            trunks.taken_for_dead()
+
+        requests = ProcessRequests(store, store, process, taken_for_dead=taken_for_dead)
         carried = CarriedCalls(store, process)
-        return cls(requests, RoomOwners(store, process), SharedCalls(store, directory, process), carried, phones)
+        return cls(requests, RoomOwners(store, process), SharedCalls(store, directory, process), carried, phones, trunks)
 
     def calls_of(self, directory: Directory, own_ends: Sequence[Destinations]) -> OtherProcesses:
         """What calls have to do with them. ``own_ends``: who answers here, whatever a backend says."""
@@ -125,6 +133,7 @@ class Sharing:
         self._store = store
         self._rooms = others.rooms
         self._phones = others.phones
+        self._trunks = others.trunks
         self._requests = others.requests
         self._directory = directory
         self._rights = rights
@@ -137,6 +146,7 @@ class Sharing:
         """Know what the others know, and from now on all that comes: for those that listen here, and the rooms here. Raises StoreError."""
         await self._attendance.recall(broker)
         await self._rooms.join(rooms.lose if rooms is not None else None)
+        await self._trunks.join()
         await self._requests.join([one.key for one in self._directory.applications()])
         self._postbox.follow()
         await self._calls.follow()
@@ -168,6 +178,7 @@ class Sharing:
             self._requests.bury(application, process)
             self._rooms.bury(application, process)
             await self._phones.bury(application, process)
+            await self._trunks.bury(application, process)
             await self._attendance.bury(application, process, time.time())
             await self._calls.adopt(application, process)
             await self._store.buried(application, process)

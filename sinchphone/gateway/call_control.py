@@ -57,7 +57,7 @@ class CallControl:
     async def take(self, call: SipCall, side: SipSide) -> None:
         """Carry a call that came over SIP to its end."""
         who = call.trunk or call.user or (call.facts.source.host if call.facts.source else "")
-        trunk = self._context.trunk
+        lines = self._context.lines if call.trunk == TRUNK else None
         if not self._context.intake.is_open and call.facts.replaces is None:
             await call.refuse(503, WHY_CLOSED, retry_after_s=FULL_RETRY_SECONDS)
         elif self._open.total() >= MAX_CALLS:
@@ -70,8 +70,8 @@ class CallControl:
             await call.refuse(403, "Nobody outside takes calls over")
         elif call.facts.replaces is not None and call.facts.replaces.early_only:
             await call.refuse(486, "That call was answered")  # those that ring have no place to be taken (RFC 3891 3)
-        elif call.trunk == TRUNK and trunk is not None and not trunk.take():
-            await call.refuse(503, "All lines are in use")
+        elif lines is not None and (failure := await lines.take()) is not None:
+            await call.refuse(failure.status, failure.reason)
         else:
             await self._carry(call, side, who)
 
@@ -101,8 +101,8 @@ class CallControl:
         finally:
             self._open[who] -= 1
             self._open += Counter()  # forgets who has none
-            if call.trunk == TRUNK and self._context.trunk is not None:
-                self._context.trunk.release()
+            if call.trunk == TRUNK and self._context.lines is not None:
+                self._context.lines.release()
 
     def _caller_of(self, call: SipCall, side: SipSide) -> CallerName:
         context = self._context

@@ -15,6 +15,7 @@ from sinchphone.gateway.media_backends import MediaBackends
 from sinchphone.gateway.open_calls import OpenCalls
 from sinchphone.gateway.routing.routing import Routes
 from sinchphone.gateway.trunk.trunk import Trunk
+from sinchphone.gateway.trunk.trunk_lines import TrunkLines
 from sinchphone.media.thread import MediaThread
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -28,6 +29,7 @@ class GatewayContext:
     media_backends: MediaBackends
     rooms: Rooms
     trunk: Trunk | None
+    lines: TrunkLines | None = None  # of the trunk
     routes: Routes
     legs: OutgoingLegs
     announcements: Announcements

@@ -42,6 +42,7 @@ async def open_gateway(options: GatewayOptions, parts: GatewayParts, *, certific
         record=parts.record,
         bad_line=parts.bad_line,
         phones=parts.phones,
+        trunks=parts.trunks,
         certificate=certificate,
     )
     return Gateway(options, parts.calls, runtime)

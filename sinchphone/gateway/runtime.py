@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from sinchphone.exchange.access.address_policy import AddressPolicy
+from sinchphone.exchange.access.intake import Intake
 from sinchphone.exchange.access.local_addresses import is_this_machine
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import CallLine
@@ -19,6 +20,7 @@ from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import Certificate
 from sinchphone.exchange.processes.phones import PhoneRows
+from sinchphone.exchange.processes.trunks import TrunkRows
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.recordings.recordings import Recordings
@@ -31,7 +33,7 @@ from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.outgoing import OutgoingLegs
 from sinchphone.gateway.media_backends import MediaBackends
 from sinchphone.gateway.open_calls import OpenCalls
-from sinchphone.gateway.options import GatewayOptions, SipSettings
+from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.gateway.routing.routing import Routes
 from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip.registrar import Registrar
@@ -40,7 +42,8 @@ from sinchphone.gateway.sip_agents import SipAgents, SipSide
 from sinchphone.gateway.trunk.metering import Metering
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
-from sinchphone.gateway.trunk.trunk_registration import TrunkRegistration
+from sinchphone.gateway.trunk.trunk_lines import TrunkLines
+from sinchphone.gateway.trunk.trunk_registration import SharedTrunk, TrunkRegistration
 from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.thread import MediaThread
 
@@ -92,29 +95,28 @@ async def open_runtime(
     record: EventRecord,
     bad_line: SimulatedLine | None = None,
     phones: PhoneRows | None = None,
+    trunks: TrunkRows | None = None,
     certificate: Certificate | None = None,
 ) -> GatewayRuntime:
     """A gateway that listens for phones, where that's wanted. ``applications`` as in ``ExchangeOptions``: the first is the one that SIP
     callers belong to; ``certificate``: for SIP over TLS. Raises ConfigError, NetworkError and MediaError."""
     ready: asyncio.Future[CallControl] = asyncio.get_running_loop().create_future()
 
-    async def take(call: SipCall, side: SipSide) -> None:
-        """Calls that come while the gateway is put together wait."""
+    async def take(call: SipCall, side: SipSide) -> None:  # calls that come while the gateway is put together wait
         await (await asyncio.shield(ready)).take(call, side)
 
     async with AsyncExitStack() as stack:
         media_backends = await _open_media_backends(MediaBackends(media, options.sip or SipSettings(), record, bad_line), stack)
-        announcements = Announcements(addresses, ca_file=options.backend.ca_file if options.backend is not None else None)
-        stack.push_async_callback(announcements.close)
+        announcements = _announcements(options.backend, addresses, stack)
         backends = _connected(Backends(options.backend, applications, addresses, record), stack)
         first = next(iter(applications), "")
-        trunk = Trunk(options.trunk, is_this_machine=is_this_machine) if options.trunk is not None else None
-        metering = Metering(options.trunk, usage) if options.trunk is not None else None
+        shared = SharedTrunk(trunks, first) if trunks is not None else None
+        trunk, metering, lines = _trunk(options.trunk, usage, shared, stack)
         registrar = await _registrar(options.sip, phones, first, stack)
         agents = SipAgents(options.sip, trunk, registrar, take, certificate, record)
         stack.push_async_callback(agents.close)
         await agents.start()
-        addresses_of_trunk = _keep_trunk(trunk, agents.listening, stack) if trunk is not None else None
+        addresses_of_trunk = _keep_trunk(trunk, agents.listening, shared, calls.intake, stack) if trunk is not None else None
         context = GatewayContext(
             event_record=record,
             intake=calls.intake,
@@ -122,8 +124,9 @@ async def open_runtime(
             media_backends=media_backends,
             rooms=rooms,
             trunk=trunk,
+            lines=lines,
             routes=Routes(options, trunk, is_ours=agents.is_ours),
-            legs=OutgoingLegs(calls, broker, directory, registrar, agents, first, trunk, addresses_of_trunk, metering),
+            legs=OutgoingLegs(calls, broker, directory, registrar, agents, first, trunk, addresses_of_trunk, metering, lines),
             announcements=announcements,
             backends=backends,
             records=CallRecords(),
@@ -136,6 +139,12 @@ async def open_runtime(
         runtime = GatewayRuntime(context, agents, stack)
         ready.set_result(runtime.control)
         return runtime
+
+
+def _announcements(backend: BackendOptions | None, addresses: AddressPolicy, stack: AsyncExitStack) -> Announcements:
+    announcements = Announcements(addresses, ca_file=backend.ca_file if backend is not None else None)
+    stack.push_async_callback(announcements.close)
+    return announcements
 
 
 def _connected(backends: Backends, stack: AsyncExitStack) -> Backends:
@@ -160,13 +169,28 @@ async def _registrar(sip: SipSettings | None, phones: PhoneRows | None, applicat
     return registrar
 
 
-def _keep_trunk(trunk: Trunk, listening: SipSide | None, stack: AsyncExitStack) -> TrunkAddresses:
-    """Keep up with its addresses, and keep us registered with it where it can call us."""
+def _trunk(
+    options: TrunkOptions | None, usage: UsageRecords, shared: SharedTrunk | None, stack: AsyncExitStack
+) -> tuple[Trunk, Metering, TrunkLines] | tuple[None, None, None]:
+    """A trunk, what users have used of it, and its lines, over all processes where there are several."""
+    if options is None:
+        return None, None, None
+    lines = TrunkLines(options.max_calls, shared)
+    stack.push_async_callback(lines.close)
+    if shared is not None:
+        shared.rows.revived(lines.tell)
+    return Trunk(options, is_this_machine=is_this_machine), Metering(options, usage), lines
+
+
+def _keep_trunk(
+    trunk: Trunk, listening: SipSide | None, shared: SharedTrunk | None, intake: Intake, stack: AsyncExitStack
+) -> TrunkAddresses:
+    """Keep up with its addresses, and keep us registered with it where it can call us, or one of the other processes."""
     addresses = TrunkAddresses(trunk)
     stack.push_async_callback(addresses.close)
     addresses.start()
     if listening is not None and trunk.options.register:
-        registration = TrunkRegistration(listening.agent, trunk)
+        registration = TrunkRegistration(listening.agent, trunk, shared, intake)
         stack.push_async_callback(registration.close)
         registration.start()
     return addresses

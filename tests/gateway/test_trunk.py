@@ -86,24 +86,6 @@ def test_the_rules_of_caller_ids_decide_what_is_shown(options: dict[str, object]
     assert (answer.caller_id if isinstance(answer, TrunkCall) else answer.status) == shown
 
 
-def test_more_calls_than_the_trunk_has_lines_are_refused_until_one_ends() -> None:
-    lines = trunk(max_calls=2)
-    placed(lines.place(BOB, ADA))
-    assert lines.take()
-    assert status(lines.place(BOB, ADA)) == 503
-    assert not lines.take()
-    lines.release()
-    placed(lines.place(BOB, ADA))
-
-
-def test_a_call_that_may_not_go_takes_no_line() -> None:
-    lines = trunk(allow=(), max_calls=1)
-    lines.place(BOB, ADA)
-    assert lines.calls == 0
-    lines.release()
-    assert lines.calls == 0
-
-
 @pytest.mark.parametrize("dialled", ["+46101234567", "46101234567", "0046101234567", "+46 10 123 45 67"])
 def test_our_numbers_are_known_however_the_carrier_spells_them(dialled: str) -> None:
     assert trunk(numbers={"+46101234567": "user:ada"}).target_of(dialled) == "user:ada"

@@ -1,5 +1,6 @@
 """Whether an exchange still takes anybody in: no new call and no new device once it's about to end."""
 
+import asyncio
 from typing import Final
 
 from sinchphone.exchange.refusals import RefusedError
@@ -13,11 +14,20 @@ class Intake:
     """Of one exchange. Open until it's closed."""
 
     def __init__(self) -> None:
-        self.is_open = True
+        self._closed = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody new is taken."""
+        return not self._closed.is_set()
 
     def close(self) -> None:
         """From now on nobody new is taken."""
-        self.is_open = False
+        self._closed.set()
+
+    async def closed(self) -> None:
+        """Return once it's closed."""
+        await self._closed.wait()
 
     def check(self) -> None:
         """Raises RefusedError once it's closed."""

@@ -20,6 +20,7 @@ from sinchphone.exchange.destinations.backend_calls import BackendCalls
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.processes.phones import PhoneRows
+from sinchphone.exchange.processes.trunks import TrunkRows
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.recordings.recordings import Recordings
@@ -34,7 +35,7 @@ from sinchphone.signaling.wire import ErrorCode
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayParts:
     """What an exchange hands to its gateway. ``applications`` as in ``ExchangeOptions``: SIP callers belong to the first; ``url`` is where
-    its REST APIs are; ``phones`` are there where several processes have them together."""
+    its REST APIs are; ``phones`` and ``trunks`` are there where several processes have them together."""
 
     applications: Mapping[str, str] = field(repr=False)
     calls: Calls
@@ -49,6 +50,7 @@ class GatewayParts:
     record: EventRecord
     bad_line: SimulatedLine | None = None  # for the sound that it carries
     phones: PhoneRows | None = None
+    trunks: TrunkRows | None = None
 
 
 @quick_dataclass(frozen=True, slots=True)

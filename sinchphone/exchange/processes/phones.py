@@ -19,19 +19,23 @@ Phone: TypeAlias = dict[str, Any]  # JSON
 PhonesChanged: TypeAlias = Callable[[str, Sequence[Phone]], None]  # a user, and all their phones
 
 
-class SharedSecrets(Protocol):
-    """What all processes have under a name."""
+class SharedNames(Protocol):
+    """What all processes have under a name, and whose they are."""
 
     async def agree(self, name: str, value: str) -> str:
         """This, where none had anything. Raises StoreError."""
+
+    async def use_once(self, application: str, name: str, seconds: float) -> bool:
+        """Whether no process has used that name within so long; it has from now on. Raises StoreError."""
 
 
 class PhoneRows:
     """The rows as one process sees them. ``process`` is its name."""
 
-    def __init__(self, store: Store, secrets: SharedSecrets, process: str) -> None:
+    def __init__(self, store: Store, names: SharedNames, process: str) -> None:
         self.process = process
-        self.agree: Callable[[str, str], Awaitable[str]] = secrets.agree
+        self.agree: Callable[[str, str], Awaitable[str]] = names.agree
+        self.use_once: Callable[[str, str, float], Awaitable[bool]] = names.use_once
         self._store = store
         self._changed: PhonesChanged = lambda user, phones: None
         self._buried: Callable[[], None] = lambda: None

@@ -50,6 +50,7 @@ CARRIED_CALLS: Final = Table("carried_calls", ("application", "call_id"), ("proc
 ROOM_OWNERS: Final = Table("room_owners", ("application", "room"), ("process",))
 CALLBACK_URLS: Final = Table("callback_urls", ("application",), ("primary", "fallback"))
 PHONES: Final = Table("phones", _OF_USER, ("bindings",))
+TRUNKS: Final = Table("trunks", ("application",), ("process", "contact", "addresses"))
 PROCESSES: Final = Table("processes", ("application", "process"), ("began_at",))
 
 OUTLASTING: Final = (  # what is shared by several processes of one exchange, and known to one alone too when it starts again
@@ -75,6 +76,7 @@ SHARED: Final = (
     ROOM_OWNERS,
     CALLBACK_URLS,
     PHONES,
+    TRUNKS,
     USAGE_SHARES,
     PROCESSES,
 )  # the last ones are of processes that run

@@ -26,6 +26,7 @@ from sinchphone.gateway.sip_agents import TRUNK, SipAgents, SipSide
 from sinchphone.gateway.trunk.metering import CallMeter, Metering
 from sinchphone.gateway.trunk.trunk import Trunk, TrunkServers
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
+from sinchphone.gateway.trunk.trunk_lines import TrunkLines
 from sinchphone.protocol.phone_numbers import PRIVATE
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.headers.asserted_identity import ANONYMOUS
@@ -52,15 +53,17 @@ class OutgoingLegs:
         trunk: Trunk | None = None,
         trunk_addresses: TrunkAddresses | None = None,
         metering: Metering | None = None,
+        lines: TrunkLines | None = None,
     ) -> None:
         """``sip_application``: the key of the one that callers and phones over SIP belong to; ``trunk_addresses`` keeps up with where
-        the trunk is; ``metering`` counts what users use of it."""
+        the trunk is; ``metering`` counts what users use of it, ``lines`` how many calls there are."""
         self._calls = calls
         self._broker = broker
         self._directory = directory
         self._trunk = trunk
         self._trunk_addresses = trunk_addresses
         self._metering = metering
+        self._lines = lines
         self._registrar = registrar
         self._sip_agents = sip_agents
         self._sip_application = sip_application
@@ -156,7 +159,7 @@ class OutgoingLegs:
         return _leg(sip, invitation)
 
     async def _to_number(self, route: ToNumber, call: Dialling, application: str) -> OutgoingLeg:
-        if self._trunk is None:
+        if self._trunk is None or self._lines is None:
             raise CallRefusedError(Failure(503, "there is no trunk"))
         options = self._trunk.options
         sip = await self._sip_agents.towards(options.host)
@@ -164,6 +167,8 @@ class OutgoingLegs:
         placed = self._trunk.place(route.number, route.caller_id)
         if isinstance(placed, Failure):
             raise CallRefusedError(placed)
+        if (failure := await self._lines.take()) is not None:
+            raise CallRefusedError(failure)
         caller = ANONYMOUS if placed.caller_id is None else SipAddress(SipUri("sip", placed.caller_id, options.host))
         known = options.username is not None and options.password is not None
         try:
@@ -180,9 +185,9 @@ class OutgoingLegs:
             )
             meter = self._meter(Payer(application, call.user), route.number)
         except CallRefusedError:
-            self._trunk.release()
+            self._lines.release()
             raise
-        over = [self._trunk.release, *([meter.close] if meter is not None else [])]
+        over = [self._lines.release, *([meter.close] if meter is not None else [])]
         return _leg(sip, invitation, lambda: [free() for free in over], meter)
 
     def _meter(self, payer: Payer, number: str) -> CallMeter | None:

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError, SinchphoneError
 from sinchphone.exchange.record.record import EventRecord
+from sinchphone.exchange.store.store import StoreError
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts, SipTarget
 from sinchphone.gateway.sip.edge import EdgeProxy
 from sinchphone.gateway.sip.limits import Admission, Sources
@@ -27,7 +28,7 @@ from sinchphone.gateway.sip.network.hop import Hop, Transport, TransportError
 from sinchphone.gateway.sip.network.resolve import Resolver
 from sinchphone.gateway.sip.network.transport import TransportOptions
 from sinchphone.gateway.sip.options import SipOptions, TrunkPeer
-from sinchphone.gateway.sip.registrar import Registrar
+from sinchphone.gateway.sip.registrar import SHARED_RETRY_SECONDS, Registrar
 from sinchphone.gateway.sip.registration import SipRegistration
 from sinchphone.gateway.sip.request_checks import checked_headers, fault_of, private_headers, replaced_by
 from sinchphone.gateway.sip.shared_bindings import PhonePlace
@@ -233,10 +234,17 @@ class SipAgent:
         return usage.call
 
     def registration(
-        self, registrar: SipUri, credentials: Credentials, *, transport: Transport | None = None, registered: Callable[[Hop], None]
+        self,
+        registrar: SipUri,
+        credentials: Credentials,
+        *,
+        transport: Transport | None = None,
+        registered: Callable[[Hop], None],
+        holds: Callable[[], bool] = lambda: True,
     ) -> SipRegistration:
-        """Our own registration with a carrier or PBX, to be run; ``registered`` learns who granted it."""
-        return SipRegistration(self._wire, self._resolver, registrar, credentials, transport=transport, registered=registered)
+        """Our own registration with a carrier or PBX, to be run; ``registered`` learns who granted it, and only while it's ours
+        (``holds``) it is made and renewed."""
+        return SipRegistration(self._wire, self._resolver, registrar, credentials, transport=transport, registered=registered, holds=holds)
 
     def _may_follow(self, uri: SipUri) -> bool:
         """Whether a redirection may lead there: not back to us, nor to a trunk by its name, past the rules of who calls it."""
@@ -322,9 +330,12 @@ class SipAgent:
         if isinstance(user, Fault):
             self._challenge(key, request, hop, user, is_proxy=False)
             return
-        self._keep(start_task(self._register(key, request, user, self._place(request, hop), registrar), name=f"register {user}"))
+        self._keep(start_task(self._register(key, request, hop, user, registrar), name=f"register {user}"))
 
-    async def _register(self, key: str, request: Request, user: str, place: PhonePlace, registrar: Registrar) -> None:
+    async def _register(self, key: str, request: Request, hop: Hop, user: str, registrar: Registrar) -> None:
+        if not await self._is_first(key, request, hop, registrar, is_proxy=False):
+            return
+        place = self._place(request, hop)
         status, headers = await registrar.register(user, request, place, time.time())
         given = tuple(("Path", str(one)) for one in place.path) if place.process is None else ()  # RFC 3327 5.3
         self._wire.respond(key, respond(request, status, tag=_new_token(), headers=(*headers, *given)))
@@ -354,7 +365,26 @@ class SipAgent:
                 return
             user = None
         self._merged[name] = key
-        self._take(key, request, hop, user, peer if user is None else None)
+        if self._registrar is not None and self._registrar.shares_phones and user is not None:
+            self._keep(start_task(self._take_first(key, request, hop, user, self._registrar), name=f"let {user} in"))
+        else:
+            self._take(key, request, hop, user, peer if user is None else None)
+
+    async def _take_first(self, key: str, request: Request, hop: Hop, user: str, registrar: Registrar) -> None:
+        if await self._is_first(key, request, hop, registrar, is_proxy=True) and not self._is_closing:
+            self._take(key, request, hop, user, None)
+
+    async def _is_first(self, key: str, request: Request, hop: Hop, registrar: Registrar, *, is_proxy: bool) -> bool:
+        """Whether no other process has let anybody in by that answer, which may have been overheard; it's refused else."""
+        proof = self._gate.proof_of(request, is_proxy=is_proxy)
+        try:
+            if await registrar.is_first_with(proof, 2 * self.options.nonce_seconds):  # clocks may differ
+                return True
+        except StoreError:
+            self._refuse(key, request, 503, (("Retry-After", str(SHARED_RETRY_SECONDS)),))
+            return False
+        self._challenge(key, request, hop, Fault(is_stale=True), is_proxy=is_proxy)
+        return False
 
     def _invite_fault(self, request: Request) -> tuple[int, HeaderLines] | None:
         seconds, _ = read_session_expires(request)

@@ -56,6 +56,10 @@ class Registrar:
         """With which all processes make their nonces, so that each knows the others'; ``None`` where this is the only one."""
         return self._shared.nonce_key if self._shared is not None else None
 
+    async def is_first_with(self, proof: str, seconds: float) -> bool:
+        """Whether no process has let anybody in by that proof within so long. Raises StoreError."""
+        return self._shared is None or await self._shared.use_once(f"sip:{proof}", seconds)
+
     @property
     def shares_phones(self) -> bool:
         """Whether other processes call the phones whose connections this one holds."""

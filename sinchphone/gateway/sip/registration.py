@@ -25,7 +25,9 @@ from sinchphone.protocol.sip.uri import SipAddress, SipUri
 USUAL_SECONDS: Final = 600
 LONGEST_SECONDS: Final = 7200
 RENEWED_AHEAD: Final = 0.75  # of the time that was granted
+HOLD_PAUSE_SECONDS: Final = 1.0  # until one looks again whether it's ours
 RETRY_SECONDS: Final = (5.0, 600.0)  # after the first failure, and at most; doubled in between
+WITHDRAWAL_SECONDS: Final = 1.0
 _MIN_SECONDS: Final = 10
 
 _log = logging.getLogger(__name__)
@@ -43,15 +45,20 @@ class SipRegistration:
         *,
         transport: Transport | None = None,
         registered: Callable[[Hop], None] = lambda _: None,
+        holds: Callable[[], bool] = lambda: True,
         retry_seconds: tuple[float, float] = RETRY_SECONDS,
     ) -> None:
-        """``registrar`` is the carrier, without a user; ``registered`` learns each time who granted it."""
+        """``registrar`` is the carrier, without a user; ``registered`` learns each time who granted it; while it isn't ours
+        (``holds``) nothing is sent."""
         self.is_registered = False
+        self.contact: SipUri | None = None  # that is registered
+        self._is_asking = False  # or was as it was cancelled: it may have been granted
         self._wire = wire
         self._resolver = resolver
         self._registrar = registrar
         self._transport = transport
         self._registered = registered
+        self._holds = holds
         self._retry_seconds = retry_seconds
         self._address = SipUri(registrar.scheme, credentials.username, registrar.host)
         self._answering = Answering(credentials, lambda: secrets.token_hex(16))
@@ -64,6 +71,9 @@ class SipRegistration:
         """Register, and stay registered, for ever."""
         failures = 0
         while True:
+            if not self._holds():
+                await asyncio.sleep(HOLD_PAUSE_SECONDS)
+                continue
             granted = await self._try()
             if granted is not None:
                 failures = 0
@@ -73,19 +83,29 @@ class SipRegistration:
             await asyncio.sleep(max(min(most, first * 2**failures) * random.uniform(0.8, 1.2), self._told_seconds))
             failures = min(failures + 1, 16)
 
-    async def withdraw(self, seconds: float = 1.0) -> None:
-        """Say that we can't be reached any more; wait at most that long."""
-        if self.is_registered:
-            self.is_registered = False
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._exchange(0)
-            except (TimeoutError, NetworkError):
-                _log.info("the registration with the trunk was not withdrawn: it ends by itself")
+    async def withdraw(self, seconds: float = WITHDRAWAL_SECONDS) -> bool:
+        """Say that we can't be reached any more; wait at most that long. Whether there is an answer, or nothing was to be said."""
+        if not self.is_registered and not self._is_asking:
+            return True
+        self.is_registered = self._is_asking = False
+        return await self._end(None, seconds)
+
+    async def withdraw_other(self, contact: SipUri, seconds: float = WITHDRAWAL_SECONDS) -> None:
+        """Say that somebody who was registered before us, at that Contact, can't be reached any more; wait at most that long."""
+        await self._end(contact, seconds)
+
+    async def _end(self, contact: SipUri | None, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._exchange(0, contact)
+        except (TimeoutError, NetworkError):
+            _log.info("the registration with the trunk was not withdrawn: it ends by itself")
+            return False
+        return True
 
     async def _try(self) -> float | None:
         """Register once; for how many seconds that holds."""
-        self._told_seconds = 0.0
+        self._told_seconds, self._is_asking = 0.0, True
         try:
             answered = await self._exchange(self._seconds)
             if answered.response.status == 423:  # too short for the registrar: RFC 3261 10.2.8
@@ -94,6 +114,7 @@ class SipRegistration:
         except NetworkError as error:
             self._failed(str(error))
             return None
+        self._is_asking = False
         response = answered.response
         if not response.is_success or answered.hop is None:
             self._told_seconds = min(float(response.number("Retry-After") or 0), MAX_REST_SECONDS)
@@ -101,25 +122,21 @@ class SipRegistration:
             self._failed(f"it can't be reached: {answered.trouble}" if answered.trouble else f"{response.status} {response.reason}{later}")
             return None
         self.is_registered = True
+        self.contact = self._wire.contact(answered.hop, self._address.user, secure=self._registrar.is_secure).uri
         self._registered(answered.hop)
-        return float(
-            max(
-                _MIN_SECONDS,
-                _granted(
-                    response, self._seconds, self._wire.contact(answered.hop, self._address.user, secure=self._registrar.is_secure).uri
-                ),
-            )
-        )
+        return float(max(_MIN_SECONDS, _granted(response, self._seconds, self.contact)))
 
     def _failed(self, why: str) -> None:
-        self.is_registered = False
+        self.is_registered = self._is_asking = False
         _log.warning("the trunk doesn't register us: %s", why[:200])
 
-    async def _exchange(self, seconds: int) -> ResponseArrived:
-        """One REGISTER and its final answer, with credentials where they are asked for. Raises NetworkError."""
+    async def _exchange(self, seconds: int, contact: SipUri | None = None) -> ResponseArrived:
+        """One REGISTER of our Contact, or of that one, and its final answer, with credentials where they are asked for. Raises
+        NetworkError."""
         tries = 0
         while True:
             request = self._request(seconds)
+            request = request if contact is None else request.with_header("Contact", str(SipAddress(contact)))
             answered = await self._send(request)
             again = answered.response.status in (401, 407) and self._answering.take(answered.response, request, tries)
             if not again or tries >= MAX_TRIES:

@@ -63,6 +63,10 @@ class SharedBindings:
             with contextlib.suppress(StoreError):
                 await self._rows.bury(self._application, self.process)
 
+    async def use_once(self, name: str, seconds: float) -> bool:
+        """Whether no process has used that name within so long; it has from now on. Raises StoreError."""
+        return await self._rows.use_once(self._application, name, seconds)
+
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Our turn to change them: all that others changed is known. Raises StoreError."""
         return self._rows.turn(self._application)

@@ -1,9 +1,9 @@
-"""The trunk: which numbers may be called over a SIP carrier or PBX, what it is told, and how many calls it takes at a time. Pure.
+"""The trunk: which numbers may be called over a SIP carrier or PBX, and what it is told. Pure.
 
 ::
 
-    +46701234567, caller id  ->  prefixes allowed? caller id allowed? a line free?  ->  TrunkCall(sip:0046701234567@carrier)
-                                                                                    ->  Failure
+    +46701234567, caller id  ->  prefixes allowed? caller id allowed?  ->  TrunkCall(sip:0046701234567@carrier)
+                                                                       ->  Failure
 """
 
 from collections.abc import Callable
@@ -54,13 +54,12 @@ class TrunkServers:
 
 
 class Trunk:
-    """The rules of a trunk, and how many calls it has."""
+    """The rules of a trunk."""
 
     def __init__(self, options: TrunkOptions, *, is_this_machine: Callable[[str], bool] = lambda _: False) -> None:
         """``is_this_machine`` says whether a numeric address is one of this machine, where the trunk may run too."""
         self.options = options
         self._is_this_machine = is_this_machine
-        self.calls = 0
         self._allow, self._deny = (tuple(map(prefix_reading, prefixes)) for prefixes in (options.allow, options.deny))
         self._sources = Networks((*options.addresses, *_literal(options.host)))
         self.learnt: set[str] = set()  # addresses that the carrier has registered us from
@@ -98,7 +97,7 @@ class Trunk:
         return any(self._is_this_machine(address) for address in (*alone, *self.learnt, *self.resolved))
 
     def place(self, number: str, caller_id: str | None) -> TrunkCall | Failure:
-        """A call out, or why not. One that may go takes a line until ``release``. ``caller_id`` "private" withholds it."""
+        """A call out, or why not. ``caller_id`` "private" withholds it."""
         if not is_number(number):
             return Failure(484, "a phone number is + and its country: +46…")
         if not self.allows(number):
@@ -106,8 +105,6 @@ class Trunk:
         shown = self.shown_caller_id(caller_id)
         if isinstance(shown, Failure):
             return shown
-        if not self.take():
-            return Failure(503, f"all {self.options.max_calls} lines of the trunk are in use")
         options = self.options
         return TrunkCall(self.rewritten(number), options.host, options.port_in_use, options.transport, shown, number)
 
@@ -117,17 +114,6 @@ class Trunk:
             return False
         number = self.options.strip + uri.subscriber.removeprefix(self.options.prefix)
         return uri.subscriber == call.user or (is_number(number) and self.allows(number))
-
-    def take(self) -> bool:
-        """Use a line, for a call in either direction; False where none is free."""
-        if self.calls >= self.options.max_calls:
-            return False
-        self.calls += 1
-        return True
-
-    def release(self) -> None:
-        """A call is over."""
-        self.calls = max(0, self.calls - 1)
 
     def allows(self, number: str) -> bool:
         """Whether that number may be called, as it is written and as a network reads it (``+460900…`` is ``+46900…``): the longest prefix

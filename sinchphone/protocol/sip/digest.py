@@ -155,9 +155,15 @@ class Gate:
         right = _compute(answer, password if password is not None else self._secret.hex(), request.method, b"")
         if not hmac.compare_digest(right.encode(), answer.response.lower().encode("utf-8", "replace")) or password is None:
             return Fault(was_wrong=True)
-        if not self._is_first(answer.nonce, int(answer.nc, 16) if answer.qop else 1):  # without a count each nonce is good for once
+        if not self._is_first(answer.nonce, _count_of(answer)):
             return Fault(is_stale=True)
         return answer.username
+
+    def proof_of(self, request: Request, *, is_proxy: bool) -> str:
+        """What an answer that was let in has used up, as text: its nonce, with that count. Who knows of other servers that take the same
+        nonces lets in only who is the first with it."""
+        answer = self._find(request.all("Proxy-Authorization" if is_proxy else "Authorization"))
+        return "" if answer is None else f"{answer.nonce}:{_count_of(answer)}"
 
     def _find(self, values: Iterable[str]) -> "_Answered | None":
         for value in values:
@@ -178,7 +184,7 @@ class Gate:
         issued, _, rest = nonce.partition("-")
         if not hmac.compare_digest(self._nonce(issued, rest.rpartition("-")[0], source).encode(), nonce.encode("utf-8", "replace")):
             return False
-        return now - float(issued) <= self._nonce_seconds and (nonce in self._used or float(issued) > self._forgotten_at)
+        return abs(now - float(issued)) <= self._nonce_seconds and (nonce in self._used or float(issued) > self._forgotten_at)
 
     def _is_first(self, nonce: str, count: int) -> bool:
         """Whether that nonce wasn't used with that count: what was overheard can't be sent again."""
@@ -209,6 +215,11 @@ class _Answered:
     cnonce: str
     algorithm: str
     response: str = ""
+
+
+def _count_of(answer: _Answered) -> int:
+    """Without a count each nonce is good for once."""
+    return int(answer.nc, 16) if answer.qop else 1
 
 
 def read_challenges(response: Response) -> list[Challenge]:

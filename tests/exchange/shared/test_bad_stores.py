@@ -115,14 +115,6 @@ def test_an_address_is_shown_without_its_password(written: str) -> None:
     assert "word" not in read_store(written).shown
 
 
-def test_a_trunk_that_each_of_several_processes_would_register_with_is_refused() -> None:
-    options = replace(Options(), exchange=replace(Options().exchange, store=StoreAddress("redis://127.0.0.1")))
-    trunk = replace(options.trunk, host="sip.example", username="us")
-    with pytest.raises(ConfigError, match=r"\[trunk\] register can't be served"):
-        read_exchange(replace(options, trunk=replace(trunk, register=True)))
-    assert read_exchange(replace(options, trunk=replace(trunk, register=False), sip=replace(options.sip, enabled=True))).store is not None
-
-
 def test_a_backend_and_a_dial_plan_serve_all_processes() -> None:
     options = replace(Options(), exchange=replace(Options().exchange, store=StoreAddress("redis://127.0.0.1")))
     assert read_exchange(replace(options, backend=replace(options.backend, url="http://127.0.0.1:3000"))).store is not None

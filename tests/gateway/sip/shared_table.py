@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from sinchphone.exchange.processes.phones import PhoneRows
-from sinchphone.exchange.store.store import Changed, Gone
+from sinchphone.exchange.store.store import Changed, Gone, StoreError
 from sinchphone.exchange.store.tables import Row, Table
 
 
@@ -18,6 +18,8 @@ class SharedTable:
         self.turn = asyncio.Lock()
         self.processes: dict[str, PhoneRows] = {}
         self.agreed: dict[str, str] = {}
+        self.used: set[str] = set()
+        self.is_reached = True
 
     def phones(self, process: str) -> PhoneRows:
         """As that process sees them."""
@@ -36,6 +38,14 @@ class OneStore:
 
     async def agree(self, name: str, value: str) -> str:
         return self.shared.agreed.setdefault(name, value)
+
+    async def use_once(self, application: str, name: str, seconds: float) -> bool:
+        await asyncio.sleep(0)
+        if not self.shared.is_reached:
+            raise StoreError("it isn't reached")
+        is_first = name not in self.shared.used
+        self.shared.used.add(name)
+        return is_first
 
     async def read(self, table: Table) -> list[Row]:
         return [row for (name, _), row in self.shared.rows.items() if name == table.name]

@@ -236,7 +236,13 @@ async def test_a_process_that_ends_lets_the_others_forget_its_phones(floor: Floo
 
 async def register(one: Peer, *headers: str, then: int | None = None) -> Response:
     """Register ada's phone, with the password sent to the process at that port."""
-    given: dict[str, Any] = {"uri": "sip:127.0.0.1", "To": "<sip:ada@127.0.0.1>", "Contact": "<sip:ada@192.0.2.7:5070>"}
+    await prove(one, *headers, then=then)
+    return await one.hear(200)
+
+
+async def prove(one: Peer, *headers: str, then: int | None = None, **more: str) -> str:
+    """Ask to be registered, with the password sent to the process at that port; what was sent as proof."""
+    given: dict[str, Any] = {"uri": "sip:127.0.0.1", "To": "<sip:ada@127.0.0.1>", "Contact": "<sip:ada@192.0.2.7:5070>", **more}
     one.ask("REGISTER", *headers, **given)
     challenged = await one.hear(401)
     answering = Answering(Credentials("ada", "secret"), lambda: "c" * 16)
@@ -245,7 +251,7 @@ async def register(one: Peer, *headers: str, then: int | None = None) -> Respons
     ((_, proof),) = answering.headers("REGISTER", request.uri)
     one.to = ("127.0.0.1", then) if then else one.to
     one.ask("REGISTER", *headers, f"Authorization: {proof}", **given)
-    return await one.hear(200)
+    return proof
 
 
 async def test_a_nonce_of_one_process_is_good_at_the_other(floor: Floor) -> None:
@@ -253,6 +259,43 @@ async def test_a_nonce_of_one_process_is_good_at_the_other(floor: Floor) -> None
     async with peer(one.agent) as phone:
         await register(phone, then=two.agent.port)
     assert one.phone().route[0].uri.port == two.agent.port
+
+
+async def test_attack_an_answer_overheard_at_one_process_is_no_proof_at_another(floor: Floor) -> None:
+    one, two = await floor.process("one"), await floor.process("two")
+    async with peer(one.agent) as phone, peer(two.agent) as mallory:
+        proof = await prove(phone)
+        await phone.hear(200)
+        stolen = {"uri": "sip:127.0.0.1", "To": "<sip:ada@127.0.0.1>", "Contact": "<sip:mallory@192.0.2.66>"}
+        for process in (two, one):
+            mallory.to = ("127.0.0.1", process.agent.port)
+            mallory.ask("REGISTER", f"Authorization: {proof}", **stolen)
+            assert "stale=true" in ((await mallory.hear(401)).first("WWW-Authenticate") or "")
+        assert [one.uri.host for one in two.registrar.contacts("ada")] == ["192.0.2.7"]
+
+
+async def test_attack_a_call_is_placed_once_by_an_answer_whichever_process_hears_it(floor: Floor) -> None:
+    one, two = await floor.process("one"), await floor.process("two")
+    async with peer(one.agent) as phone, peer(two.agent) as mallory:
+        phone.ask("INVITE")
+        answering = Answering(Credentials("ada", "secret"), lambda: "c" * 16)
+        request = Request((), b"", "INVITE", parse_uri("sip:bob@127.0.0.1"))
+        assert answering.take(await phone.hear(407), request, 0)
+        ((_, proof),) = answering.headers("INVITE", request.uri)
+        phone.ask("INVITE", f"Proxy-Authorization: {proof}")
+        assert (await phone.hear()).status == 486  # by whom it was for
+        mallory.ask("INVITE", f"Proxy-Authorization: {proof}")
+        assert "stale=true" in ((await mallory.hear(407)).first("Proxy-Authenticate") or "")
+
+
+async def test_nobody_is_let_in_while_it_can_not_be_known_whether_an_answer_was_used(floor: Floor) -> None:
+    one = await floor.process("one")
+    floor.shared.is_reached = False
+    async with peer(one.agent) as phone:
+        await prove(phone)
+        assert (await phone.hear(503)).first("Retry-After") is not None
+        floor.shared.is_reached = True
+        await register(phone)
 
 
 async def test_a_stranger_has_nothing_sent_to_anybody_by_a_route_through_us(floor: Floor) -> None:

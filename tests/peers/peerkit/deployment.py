@@ -141,7 +141,7 @@ class Deployment:
             return 0, 0, 0
         context, sides = runtime.context, runtime._agents._sides.values()
         relays = [made.relays for made in context.media_backends._made.values() if isinstance(made.relays, LocalRelays)]
-        lines = context.trunk.calls if context.trunk is not None else 0
+        lines = context.lines.calls if context.lines is not None else 0
         return sum(len(one._relays) for one in relays), sum(side.agent.open_calls for side in sides), lines
 
     async def is_quiet(self) -> None:
