@@ -64,6 +64,7 @@ class ExitCode(IntEnum):
 
 # The first row whose class fits counts. A file named on the command line that can't be used is a matter of usage.
 _ERRORS: Final[tuple[tuple[type[BaseException], ExitCode], ...]] = (
+    (NetworkError, ExitCode.NETWORK),  # of a store, too, that is away
     (ConfigError, ExitCode.CONFIG),
     (DestinationError, ExitCode.USAGE),
     (MessageError, ExitCode.USAGE),
@@ -73,7 +74,6 @@ _ERRORS: Final[tuple[tuple[type[BaseException], ExitCode], ...]] = (
     (AuthenticationError, ExitCode.AUTHENTICATION),
     (ForbiddenError, ExitCode.FORBIDDEN),
     (NotFoundError, ExitCode.NOT_FOUND),
-    (NetworkError, ExitCode.NETWORK),
     (AudioFileError, ExitCode.USAGE),
     (OutputError, ExitCode.USAGE),
     (MediaError, ExitCode.MEDIA),

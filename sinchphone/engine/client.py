@@ -42,7 +42,7 @@ from sinchphone.media.ice_servers import IceServer
 from sinchphone.media.pictures.pictures import VideoChoice
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.mxp.fragments import parse_fragment
-from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
+from sinchphone.protocol.names.room_name import ROOM_RULE, is_room_length
 from sinchphone.protocol.webpush.keys import write_base64
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import Domain, Instance
@@ -275,8 +275,8 @@ class SinchClient:
 
     async def call_conference(self, room: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice | None = None) -> Call:
         """Join a conference room of 1 to 64 characters. Raises LocalProtocolError, DeviceError and AudioFileError."""
-        if not 0 < len(room) <= MAX_ROOM_CHARACTERS:
-            raise LocalProtocolError(f"a room's name has 1 to {MAX_ROOM_CHARACTERS} characters")
+        if not is_room_length(room):
+            raise LocalProtocolError(ROOM_RULE)
         await self._get_ready()
         return await self._calls.place(Domain.CONFERENCE, room, headers, sound)
 

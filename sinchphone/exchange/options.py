@@ -164,7 +164,7 @@ class ExchangeOptions:
     store: Path | StoreAddress | None = key(  # or the database of users and kept messages; without one they last as long as the exchange
         "",
         read_store,
-        "redis://host:port/database that several exchange processes share, which are one exchange then; see sinchphone help growing",
+        "what several exchange processes share, which are one exchange then: redis://host:port/database; see sinchphone help growing",
         variable="SINCHPHONE_EXCHANGE_STORE",
         chosen_only=True,
     )

@@ -213,8 +213,8 @@ class Exchange:
             return {"exchange": "it is about to leave" if self._ready.is_set() else "it isn't ready yet"}
         if self._draining:
             return {"exchange": WHY_CLOSED}
-        if not self._is_ready():
-            return {"store": "Redis can't be reached"}
+        if self._shared is not None and not self._shared.is_reached:
+            return {"store": self._shared.trouble}
         mixer = await self.rooms.troubles() if self.rooms is not None else {}
         return {**mixer, **(await self.gateway.troubles() if self.gateway is not None else {})}
 

@@ -6,7 +6,7 @@ from dataclasses import field
 from typing import Final
 
 from sinchphone.media.codecs.codec import CodecFormat
-from sinchphone.protocol.sdp import ANY_LENGTH, PacketTimes
+from sinchphone.protocol.sdp.session_description import ANY_LENGTH, PacketTimes
 from sinchphone.quick_dataclass import quick_dataclass
 
 COMFORT_NOISE: Final = 13  # RFC 3389, static for 8000 Hz; some phones send it without having offered it

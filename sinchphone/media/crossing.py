@@ -14,7 +14,7 @@ from sinchphone.media.outbox import Outbox
 from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.port import PassingPort, PortEvent, PortOptions, PortStats, RtpPassingPort, RtpPortOptions
 from sinchphone.media.sound import AudioLeg
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from sinchphone.media.ice_servers import IceServer, IceServerList
 from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.sound import AudioLeg
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 from sinchphone.quick_dataclass import quick_dataclass
 
 

@@ -5,7 +5,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Final, Protocol
 
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.quick_dataclass import quick_dataclass
 

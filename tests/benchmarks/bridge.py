@@ -35,7 +35,7 @@ from sinchphone.gateway.relay.relay import MediaTransport, Relay
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.media.port import CandidateFound, Connected, PassingPort, PortOptions, RtpPortOptions
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.schema import WeightedAddress
 from sinchphone.tasks import start_task
 

@@ -32,7 +32,7 @@ from sinchphone.audio.frame import Frame
 from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 from tests.suite import guests
 
 PROJECT = Path(__file__).parents[2]

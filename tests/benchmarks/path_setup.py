@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from sinchphone.media.ice_servers import IceServer
 from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortOptions
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.jsep import Candidate
+from sinchphone.protocol.sdp.jsep import Candidate
 from sinchphone.tasks import start_task
 from tests.media.webrtc.libwebrtc import LibWebRtc, a_libwebrtc
 from tests.suite.guests import NotThereError

@@ -35,7 +35,7 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples
 from sinchphone.media.clock import FrameClock
 from sinchphone.media.port import CandidateFound, Connected, PortOptions
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 from sinchphone.tasks import start_task
 
 BLOCK = 480

@@ -14,7 +14,7 @@ from sinchphone.media.port import CandidateFound, Connected, PortOptions
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.picture.bar_code import PictureCode, draw_code, read_code
 from sinchphone.picture.frame import Picture
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.tasks import start_task
 
 PAGE = Path(__file__).with_name("pictures_chromium.html")

@@ -48,7 +48,7 @@ from sinchphone.media.video.stills import Scaler
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.picture.bar_code import PictureCode, draw_code, read_code
 from sinchphone.picture.frame import Picture
-from sinchphone.protocol.jsep import Candidate
+from sinchphone.protocol.sdp.jsep import Candidate
 from sinchphone.tasks import start_task
 
 WIDTH, HEIGHT, RATE = 640, 360, 15.0

@@ -99,12 +99,12 @@ class Port:
         self.leg = SilentLeg()
 
     async def offer(self) -> Any:
-        from sinchphone.protocol.jsep import Description
+        from sinchphone.protocol.sdp.jsep import Description
 
         return Description("offer", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\n")
 
     async def answer(self, offer: Any) -> Any:
-        from sinchphone.protocol.jsep import Description
+        from sinchphone.protocol.sdp.jsep import Description
 
         self._connect()
         return Description("answer", offer.sdp)

@@ -28,9 +28,9 @@ from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import sign_registration_token
-from sinchphone.protocol.jsep import Description, encode_description
 from sinchphone.protocol.mxp.fragments import split
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt
+from sinchphone.protocol.sdp.jsep import Description, encode_description
 from sinchphone.tasks import start_task
 from tests.programs import SINCHPHONE
 

@@ -29,7 +29,7 @@ from sinchphone.media.port import RtpPassingPort, RtpPortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.call.states import State
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.tasks import start_task

@@ -14,7 +14,7 @@ from sinchphone.engine.calls.media.monitor import QualityTriggered
 from sinchphone.errors import LocalProtocolError
 from sinchphone.gateway.sip.calls import SipReoffered
 from sinchphone.protocol.call.states import State
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.tasks import start_task
 from tests.instruments import dominant_hz
 

@@ -9,7 +9,7 @@ from sinchphone.audio.frame import silence
 from sinchphone.engine.calls.call import Call, CallEvent, CallWarning
 from sinchphone.engine.calls.media.monitor import QualityRecovered, QualityTriggered, StatsTaken
 from sinchphone.protocol.call.states import State
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.tasks import start_task
 
 MISSING = "MissingMediaStream"

@@ -19,7 +19,7 @@ from sinchphone.gateway.sip import calls as sip
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.signaling.dialect import Domain

@@ -20,7 +20,7 @@ from sinchphone.media.pictures.pictures import PictureOptions
 from sinchphone.picture.bar_code import read_code
 from sinchphone.picture.frame import Picture
 from sinchphone.protocol.call.states import State
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.tasks import start_task

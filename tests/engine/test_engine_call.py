@@ -16,8 +16,8 @@ from sinchphone.media.sound import Levels, Signal
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.states import Cause, State
-from sinchphone.protocol.jsep import Candidate, Description, encode_candidate, encode_description
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Client, Message, Method, encode_client, encode_failure
+from sinchphone.protocol.sdp.jsep import Candidate, Description, encode_candidate, encode_description
 from sinchphone.signaling.dialect import Domain
 from sinchphone.tasks import start_task
 

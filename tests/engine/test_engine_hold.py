@@ -9,8 +9,8 @@ import pytest
 from sinchphone.engine.calls import hold
 from sinchphone.engine.calls.hold import Held, Resumed
 from sinchphone.media.port import PortStats, Redirected
-from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.mxp.message import Method
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.tasks import start_task
 from tests.engine.test_engine_restart import Harness, talking
 

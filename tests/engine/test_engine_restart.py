@@ -16,8 +16,8 @@ from sinchphone.media.sound import Levels
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.states import State
-from sinchphone.protocol.jsep import Description, encode_description
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method
+from sinchphone.protocol.sdp.jsep import Description, encode_description
 from sinchphone.signaling.dialect import Domain
 from sinchphone.tasks import start_task
 

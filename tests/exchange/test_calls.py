@@ -12,8 +12,8 @@ from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import AWAY_SECONDS, Broker
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store.sqlite import SqliteStore
-from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encode_client, encrypt, split
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.signaling.dialect import CallRequest, Domain
 from sinchphone.signaling.ocra.registration import InstanceRequest
 from sinchphone.signaling.rest.software import Software

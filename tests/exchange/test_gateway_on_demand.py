@@ -11,7 +11,7 @@ from sinchphone.exchange.destinations.backend_calls import BackendCalls
 from sinchphone.exchange.destinations.gateway import CallbackUrls, GatewayOnDemand, GatewayParts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.signaling.dialect import CallRequest, Domain
 
 

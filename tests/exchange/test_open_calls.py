@@ -20,8 +20,8 @@ from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.protocol.call.endings import departure
 from sinchphone.protocol.call.states import Cause
-from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, decrypt, encode_client, encrypt, parse_fragment, split
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement
 from sinchphone.signaling.ocra.registration import InstanceRequest
 from sinchphone.signaling.rest.software import Software

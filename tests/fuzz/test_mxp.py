@@ -15,7 +15,6 @@ from sinchphone.exchange.calls.watch import CallEnds
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.vocabulary import Phase
-from sinchphone.protocol.jsep import Description, decode_sdp_body, encode_description
 from sinchphone.protocol.mxp.fragments import MAX_PAYLOAD_BYTES, Fragment, Reassembler, parse_fragment, split
 from sinchphone.protocol.mxp.instant import is_text, read_text
 from sinchphone.protocol.mxp.message import (
@@ -31,6 +30,7 @@ from sinchphone.protocol.mxp.message import (
     from_json,
     to_json,
 )
+from sinchphone.protocol.sdp.jsep import Description, decode_sdp_body, encode_description
 from sinchphone.signaling.channel import MxpChannel
 
 KEY = b"k" * 32

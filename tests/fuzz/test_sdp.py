@@ -14,8 +14,8 @@ from sinchphone.errors import LocalProtocolError, MediaError, RemoteProtocolErro
 from sinchphone.gateway.relay import description
 from sinchphone.media.webrtc import sdp as webrtc
 from sinchphone.media.webrtc.formats import agree
-from sinchphone.protocol.offer_answer import Agreed, LocalCapabilities, Negotiation
-from sinchphone.protocol.sdp import DIRECTIONS, MAX_SDP_BYTES, Crypto, read_blocks, read_session, write_blocks
+from sinchphone.protocol.sdp.offer_answer import Agreed, LocalCapabilities, Negotiation
+from sinchphone.protocol.sdp.session_description import DIRECTIONS, MAX_SDP_BYTES, Crypto, read_blocks, read_session, write_blocks
 from tests.fuzz.edits import Edit, edited, edits, growth
 
 DIGEST: Final = ":".join(["AB"] * 32)

@@ -22,7 +22,7 @@ from sinchphone.gateway.open_calls import OpenCalls
 from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side
 from sinchphone.gateway.routing.routing import Dialling, Route, Source, ToUser
 from sinchphone.media.outbox import Outbox
-from sinchphone.protocol.jsep import Candidate
+from sinchphone.protocol.sdp.jsep import Candidate
 from sinchphone.signaling.dialect import Domain
 from sinchphone.tasks import start_task
 

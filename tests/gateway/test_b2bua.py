@@ -12,7 +12,7 @@ from sinchphone.gateway.legs.reasons import ELSEWHERE, CallEnding
 from sinchphone.gateway.relay.relay import BranchCandidate, Side, SideConnected, SideDigitHeard, SideLost, SideSilent
 from sinchphone.gateway.routing.routing import Refuse, Terms, ToUser
 from sinchphone.protocol.callbacks.events import CallResult, Reason
-from sinchphone.protocol.jsep import Candidate
+from sinchphone.protocol.sdp.jsep import Candidate
 
 CANDIDATE = Candidate("candidate:1")
 

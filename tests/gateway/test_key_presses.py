@@ -12,7 +12,7 @@ from sinchphone.gateway.legs.leg import DigitPressed
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import PortDigitHeard
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.tasks import start_task
 
 MEDIA, SIGNALING = DigitPath.MEDIA, DigitPath.SIGNALING

@@ -155,7 +155,7 @@ def _one_thing(found: list[tuple[str, ast.ClassDef]]) -> bool:
 
 
 def test_only_one_file_writes_lines_of_session_descriptions() -> None:
-    """WebRTC, RTP and the relays name what they say; how a line looks stands in ``protocol/sdp.py``."""
+    """WebRTC, RTP and the relays name what they say; how a line looks stands in ``protocol/sdp/session_description.py``."""
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text()
         if re.search(r"[\"'][amco]=", text):

@@ -11,7 +11,7 @@ from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.sip.calls import SipAnswered, SipCall, SipTarget
 from sinchphone.gateway.sip.options import SipOptions
 from sinchphone.media.port import RtpPassingPort, RtpPortOptions
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import SipAddress, parse_uri
 

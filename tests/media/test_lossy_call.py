@@ -12,8 +12,8 @@ from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.media.port import CandidateFound, Connected, PortOptions
 from sinchphone.media.webrtc.port import WebRtcPort
-from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.rtp.packet import decode_packet, is_rtcp
+from sinchphone.protocol.sdp.jsep import Description
 
 HERE = PortOptions(loopback=True)
 PATIENCE = 20.0

@@ -18,7 +18,7 @@ from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortEvent, PortLost, PortOptions
 from sinchphone.media.thread import SWITCH_SECONDS, MediaThread
 from sinchphone.media.ticker import Ticker
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 from sinchphone.tasks import start_task
 
 HERE = PortOptions(loopback=True)

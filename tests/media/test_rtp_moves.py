@@ -9,9 +9,9 @@ import pytest
 from sinchphone.audio.stream_watch import PAUSE_SECONDS
 from sinchphone.media.port import FirstPacket
 from sinchphone.media.rtp.secure import SrtpSender, new_keys
-from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.rtp.packet import RtpPacket, decode_packet, encode_packet
-from sinchphone.protocol.sdp import Crypto
+from sinchphone.protocol.sdp.jsep import Description
+from sinchphone.protocol.sdp.session_description import Crypto
 from tests.media.test_rtp_port import HERE, PATIENCE, Peer, Phone, a_phone, port_of, talk, two_peers
 
 STOPPED_S = PAUSE_SECONDS + 0.2

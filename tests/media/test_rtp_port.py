@@ -23,8 +23,8 @@ from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.codec import PCMU
 from sinchphone.media.port import Connected, FirstPacket, PortDigitHeard, PortEvent, PortSilent, RtpPortOptions
 from sinchphone.media.rtp.port import RtpPort
-from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.rtp.packet import RtpPacket, decode_packet, decode_reports, encode_packet
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.tasks import start_task
 
 PATIENCE = 10.0

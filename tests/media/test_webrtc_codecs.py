@@ -17,7 +17,7 @@ from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortDigi
 from sinchphone.media.rtp.port import RtpPort
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.webrtc.port import WebRtcPort
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.tasks import start_task
 
 HERE = PortOptions(loopback=True)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.signaling.dialect import (
     CallReport,
     CallRequest,

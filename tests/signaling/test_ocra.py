@@ -12,7 +12,7 @@ from aiohttp import web
 
 from sinchphone.errors import AuthenticationError, LocalProtocolError, PlatformError
 from sinchphone.protocol.auth import sign_registration_token
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.signaling.dialect import (
     CallReport,
     CallRequest,

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from sinchphone.errors import AuthenticationError, ConfigError, ForbiddenError, NetworkError, NotFoundError, PlatformError
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
 from sinchphone.signaling.ocra.names import OcraOperation
 from sinchphone.signaling.rest import requests as rest

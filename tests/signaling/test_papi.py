@@ -11,7 +11,7 @@ from aiohttp import web
 
 from sinchphone.errors import AuthenticationError, ForbiddenError, NotFoundError, PlatformError, RemoteProtocolError
 from sinchphone.protocol.auth import decode_secret, sign_user_ticket, verify_request, verify_user_ticket
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, IdentityKind, MessageCounts, Recipient, RemoteInstance
 from sinchphone.signaling.papi.calls import read_placement, write_call_report, write_call_request, write_push_payload
 from sinchphone.signaling.papi.dialect import PapiDialect

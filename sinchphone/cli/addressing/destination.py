@@ -7,15 +7,14 @@ from typing import Final
 
 from sinchphone.errors import DestinationError
 from sinchphone.hosts import SIP_PORT
+from sinchphone.protocol.names.room_name import ROOM_RULE, is_room_name
+from sinchphone.protocol.names.user_id import USER_RULE, is_user_id
 from sinchphone.protocol.phone_numbers import bare_digits, looks_like_number, proposal, read_number, refuse_well_known_emergency
-from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
-from sinchphone.protocol.user_id import USER_RULE, is_user_id
 from sinchphone.quick_dataclass import quick_dataclass
 
 # What a text that says nothing else may be: who has another id is called with call-user. After a colon a built-in user of the exchange
 # takes an argument (hangup-after:3s).
 _PLAIN_USER: Final = r"[A-Za-z0-9_=-]+(:[A-Za-z0-9._=-]+)?"
-_ROOM: Final = rf"[^\s\x00-\x1f\x7f]{{1,{MAX_ROOM_CHARACTERS}}}"
 # RFC 3261 25.1, without passwords and without parameters but the transport; a host is a name, an IPv4 or a bracketed IPv6 address.
 _SIP: Final = (  # compiled when an address is read: it takes as long as a tenth of a quick command
     r"(?P<user>(?:[A-Za-z0-9_.!~*'()&=+$,;?/-]|%[0-9A-Fa-f]{2})+)"
@@ -71,9 +70,8 @@ def user_id(text: str) -> str:
 
 def room(text: str) -> str:
     """A conference room's name. Raises DestinationError."""
-    if not re.fullmatch(_ROOM, text):
-        hint = f"a room's name has 1 to {MAX_ROOM_CHARACTERS} characters and no spaces"
-        raise DestinationError(f'"{text}" is not a conference room', hint=hint)
+    if not is_room_name(text):
+        raise DestinationError(f'"{text}" is not a conference room', hint=f"{ROOM_RULE} and no spaces")
     return text
 
 

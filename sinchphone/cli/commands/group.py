@@ -16,7 +16,7 @@ from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, session_of
-from sinchphone.protocol.group_name import GROUP_RULE, is_group_name
+from sinchphone.protocol.names.group_name import GROUP_RULE, is_group_name
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:

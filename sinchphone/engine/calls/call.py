@@ -39,9 +39,9 @@ from sinchphone.protocol.call.states import BUSY_CODES, Cause, EndedBy, State
 from sinchphone.protocol.call.transfer_events import TransferNews, TransferWish, decode_transfer, encode_transfer
 from sinchphone.protocol.call.vocabulary import Input
 from sinchphone.protocol.digits import read_digits
-from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.mxp.message import CallFailure
-from sinchphone.protocol.room_name import ROOM_PREFIX
+from sinchphone.protocol.names.room_name import ROOM_PREFIX
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.signaling.dialect import Domain
 
 __all__ = ["BUSY", "MAX_UNREAD_EVENTS", "Call", "CallEvent", "CallWarning", "DigitHeard", "DigitsSent", "RoomChanged", "Transferred"]

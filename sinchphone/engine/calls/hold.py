@@ -20,7 +20,7 @@ from sinchphone.audio.tones.signals import HOLD, Loop, render
 from sinchphone.engine.calls.machine_driver import MachineDriver
 from sinchphone.media.legs.call_leg import CallLeg
 from sinchphone.protocol.call.vocabulary import Redirect
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.quick_dataclass import quick_dataclass
 
 ANSWER_S: Final = 5.0  # for the peer to answer our offer: as long as its own media may take, and through pub/sub

@@ -4,9 +4,9 @@ import base64
 import binascii
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.protocol.jsep import Description, decode_sdp_body
 from sinchphone.protocol.mxp.message import Message, Method
-from sinchphone.protocol.sdp import read_session
+from sinchphone.protocol.sdp.jsep import Description, decode_sdp_body
+from sinchphone.protocol.sdp.session_description import read_session
 from sinchphone.signaling.dialect import DOMAIN_HEADER, Domain
 
 

@@ -12,9 +12,9 @@ from sinchphone.exchange.calls.line import post
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.polling import watched
-from sinchphone.protocol.jsep import encode_description
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, parse_fragment, split
 from sinchphone.protocol.mxp.public_headers import encode_public_headers
+from sinchphone.protocol.sdp.jsep import encode_description
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import DISPLAY_NAME_HEADER, DOMAIN_HEADER, MAX_DISPLAY_NAME_CHARACTERS, CallRequest, Domain
 

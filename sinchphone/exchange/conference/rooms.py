@@ -20,7 +20,7 @@ from sinchphone.media.sound import AudioLeg, Levels, Signal, SoundEvent
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.room_events import RoomMember, RoomRoster
 from sinchphone.protocol.mxp.message import CallFailure
-from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
+from sinchphone.protocol.names.room_name import MAX_ROOM_CHARACTERS, is_room_length
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.wire import ErrorCode
 from sinchphone.tasks import start_task
@@ -322,7 +322,7 @@ class Rooms:
 
 def check_room_id(room_id: str) -> None:
     """Raises RefusedError for what is none."""
-    if not 0 < len(room_id) <= MAX_ROOM_CHARACTERS or not room_id.isprintable():
+    if not is_room_length(room_id) or not room_id.isprintable():
         raise invalid(f"a conference room's id has 1 to {MAX_ROOM_CHARACTERS} printable characters")
 
 

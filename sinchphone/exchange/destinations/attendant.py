@@ -32,8 +32,8 @@ from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.room_events import RoomRoster
 from sinchphone.protocol.call.states import Cause, State
-from sinchphone.protocol.jsep import encode_description
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Message, Method, parse_fragment
+from sinchphone.protocol.sdp.jsep import encode_description
 from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS
 from sinchphone.signaling.channel import MxpChannel
 

@@ -13,10 +13,10 @@ from typing import Any, Final
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.directory.accounts import MAX_IDENTITIES, Account
 from sinchphone.exchange.directory.devices import Device
-from sinchphone.protocol.jsep import Description, description_from_json
 from sinchphone.protocol.mxp.public_headers import MAX_PUBLIC_HEADER_BYTES
 from sinchphone.protocol.phone_numbers import PRIVATE
-from sinchphone.protocol.sdp import MAX_SDP_BYTES
+from sinchphone.protocol.sdp.jsep import Description, description_from_json
+from sinchphone.protocol.sdp.session_description import MAX_SDP_BYTES
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallRequest, Domain, IdentityKind, Placement, Recipient
 from sinchphone.signaling.fields import Record, is_writable, write_json

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeAlias
 
-from sinchphone.errors import ConfigError
+from sinchphone.errors import ConfigError, NetworkError
 from sinchphone.exchange.store.tables import Row, Table
 
 
 class StoreError(ConfigError):
     """The exchange can't keep what it must remember."""
+
+
+class StoreAwayError(StoreError, NetworkError):
+    """It can't at the moment: whoever keeps it isn't reached, or isn't fit for it. Trying again may help."""
 
 
 Changed: TypeAlias = Callable[[Row], None]

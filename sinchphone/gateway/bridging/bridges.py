@@ -46,7 +46,7 @@ from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.peers import MAX_HELD_CANDIDATES
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 
 
 class Bridge(CallerMedia, Protocol):

@@ -17,8 +17,8 @@ from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.legs.leg import Leg
 from sinchphone.gateway.relay.terminations import RenewablePort
 from sinchphone.media.port import MediaPort
-from sinchphone.protocol.jsep import Description
-from sinchphone.protocol.sdp import INACTIVE, RECVONLY, SENDONLY, SENDRECV
+from sinchphone.protocol.sdp.jsep import Description
+from sinchphone.protocol.sdp.session_description import INACTIVE, RECVONLY, SENDONLY, SENDRECV
 
 AGAIN_SECONDS: Final = 2.0  # after an offer that couldn't be made, as while the other side's own one is open
 

@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.protocol.call.transfer_events import TransferNews
-from sinchphone.protocol.jsep import Candidate
+from sinchphone.protocol.sdp.jsep import Candidate
 from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 from sinchphone.protocol.sip.uri import SipAddress
 from sinchphone.quick_dataclass import quick_dataclass

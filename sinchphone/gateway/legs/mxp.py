@@ -40,10 +40,10 @@ from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.room_events import MutedHere, decode_room_event
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.call.transfer_events import TransferNews, TransferWish, decode_transfer, encode_transfer
-from sinchphone.protocol.jsep import Candidate, Description, encode_description
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, parse_fragment
 from sinchphone.protocol.mxp.public_headers import fitting
 from sinchphone.protocol.phone_numbers import PRIVATE, is_number
+from sinchphone.protocol.sdp.jsep import Candidate, Description, encode_description
 from sinchphone.signaling.channel import MxpChannel
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement
 

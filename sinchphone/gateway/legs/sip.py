@@ -21,8 +21,8 @@ from sinchphone.gateway.sip.network.hop import Transport as SipTransport
 from sinchphone.gateway.trunk.metering import CallMeter
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.call.transfer_events import TransferNews
-from sinchphone.protocol.jsep import Candidate
-from sinchphone.protocol.sdp import read_session
+from sinchphone.protocol.sdp.jsep import Candidate
+from sinchphone.protocol.sdp.session_description import read_session
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 from sinchphone.protocol.sip.message import MAX_FORWARDS

@@ -17,7 +17,7 @@ from sinchphone.gateway.local_channel.port import DESCRIPTION, MemoryPort, joine
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.call.transfer_events import TransferNews
-from sinchphone.protocol.jsep import Candidate
+from sinchphone.protocol.sdp.jsep import Candidate
 from sinchphone.signaling.dialect import Domain
 from sinchphone.tasks import start_task
 

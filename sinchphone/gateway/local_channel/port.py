@@ -17,9 +17,9 @@ from sinchphone.media.outbox import Outbox
 from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.port import Connected, MediaPort, PortDigitHeard, PortEvent, PortStats
 from sinchphone.media.sound import AudioLeg
-from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.protocol.rtp.telephone_event import PAUSES
-from sinchphone.protocol.sdp import SENDRECV
+from sinchphone.protocol.sdp.jsep import Candidate, Description
+from sinchphone.protocol.sdp.session_description import SENDRECV
 
 CODEC: Final = "memory"
 DESCRIPTION: Final = "v=0 in memory"  # nobody reads it: the ports are joined already

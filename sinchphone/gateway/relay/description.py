@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from sinchphone.errors import MediaError, RemoteProtocolError
-from sinchphone.protocol.sdp import (
+from sinchphone.protocol.sdp.session_description import (
     DIRECTIONS,
     NO_ADDRESS,
     TELEPHONE_EVENT,

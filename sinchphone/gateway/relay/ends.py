@@ -24,8 +24,8 @@ from sinchphone.media.port import (
     RestartWanted,
     RtpPassingPort,
 )
-from sinchphone.protocol.jsep import Candidate, Description
-from sinchphone.protocol.sdp import SENDONLY, SENDRECV
+from sinchphone.protocol.sdp.jsep import Candidate, Description
+from sinchphone.protocol.sdp.session_description import SENDONLY, SENDRECV
 from sinchphone.tasks import start_task
 
 GATHER_SECONDS: Final = 3.0  # a port itself stops asking its servers after two

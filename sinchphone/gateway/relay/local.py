@@ -44,7 +44,7 @@ from sinchphone.media.port import (
     RtpPortOptions,
 )
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.jsep import Candidate
+from sinchphone.protocol.sdp.jsep import Candidate
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 

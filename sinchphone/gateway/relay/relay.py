@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from enum import StrEnum
 from typing import Final, Protocol, TypeAlias
 
-from sinchphone.protocol.jsep import Candidate
+from sinchphone.protocol.sdp.jsep import Candidate
 from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_EARLY: Final = 64  # candidates of a branch before its answer, and branches

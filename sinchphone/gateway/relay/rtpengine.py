@@ -38,8 +38,8 @@ from sinchphone.gateway.relay.ng import NgLink, NoAnswerError
 from sinchphone.gateway.relay.ng_pool import NgPool
 from sinchphone.gateway.relay.relay import MAX_EARLY, MediaTransport, RelayEvent, Side, SideConnected, SideDigitHeard, SideLost, SideSilent
 from sinchphone.media.outbox import Outbox
-from sinchphone.protocol.jsep import Candidate
-from sinchphone.protocol.sdp import agreed_direction, mirrored, write_blocks
+from sinchphone.protocol.sdp.jsep import Candidate
+from sinchphone.protocol.sdp.session_description import agreed_direction, mirrored, write_blocks
 from sinchphone.schema import WeightedAddress
 from sinchphone.tasks import start_task
 

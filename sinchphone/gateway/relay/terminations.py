@@ -18,7 +18,7 @@ from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.port import MediaPort, PacketTap, PortEvent, PortStats, RtpPortOptions
 from sinchphone.media.sound import AudioLeg
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 
 
 @runtime_checkable

@@ -29,8 +29,8 @@ from sinchphone.protocol.callbacks.events import (
     IncomingCallEvent,
     Reason,
 )
+from sinchphone.protocol.names.room_name import ROOM_PREFIX, ROOM_RULE, is_room_length
 from sinchphone.protocol.phone_numbers import PRIVATE, SHAPE, is_number, subscriber, without_separators
-from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS, ROOM_PREFIX
 from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.uri import parse_uri
 from sinchphone.quick_dataclass import quick_dataclass
@@ -285,8 +285,7 @@ class Routes:
         """Where no rule says otherwise: rooms, numbers, the exchange's own, users."""
         room = _room_in(name)
         if room is not None:
-            fits = 0 < len(room) <= MAX_ROOM_CHARACTERS
-            return ToRoom(room) if fits else _refuse(404, f"a room's name has 1 to {MAX_ROOM_CHARACTERS} characters")
+            return ToRoom(room) if is_room_length(room) else _refuse(404, ROOM_RULE)
         number = without_separators(name)
         if number.startswith("+"):
             return self._number_by_default(call, number)

@@ -16,9 +16,9 @@ from sinchphone.errors import ConfigError
 from sinchphone.exchange.destinations.dialplan import plan_for
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.options import GatewayOptions
+from sinchphone.protocol.names.room_name import is_room_name
+from sinchphone.protocol.names.user_id import is_user_id
 from sinchphone.protocol.phone_numbers import is_number
-from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
-from sinchphone.protocol.user_id import is_user_id
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 
@@ -28,7 +28,6 @@ MAX_DIALLED_CHARACTERS: Final = 255
 REFUSALS: Final = {"busy": 486, "decline": 603, "forbidden": 403, "not-found": 404, "unavailable": 480}
 _PLACE: Final = re.compile(r"\{(\d)\}")
 _SCHEMES: Final = ("user", "room", "number", "sip", "sips")
-_ROOM: Final = re.compile(rf"[^\s\x00-\x1f\x7f]{{1,{MAX_ROOM_CHARACTERS}}}")
 _ADDRESS: Final = re.compile(r"[^\s\x00-\x1f\x7f<>\"@]{1,128}@[^\s\x00-\x1f\x7f<>\"@]{1,253}")
 
 
@@ -87,7 +86,7 @@ def read_target(text: str) -> Target:
     match kind:
         case "user" if is_user_id(name):
             return Target(kind, name)
-        case "room" if _ROOM.fullmatch(name):
+        case "room" if is_room_name(name):
             return Target(kind, name)
         case "number" if is_number(name):
             return Target(kind, name)

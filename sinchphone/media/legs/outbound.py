@@ -31,7 +31,7 @@ from sinchphone.protocol.congestion.allocation import Demand, Priority
 from sinchphone.protocol.rtp.packet import ReportBlock, RtpPacket, SenderInfo, encode_packet, ntp_time
 from sinchphone.protocol.rtp.telephone_event import EventPacket
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_BYTES
-from sinchphone.protocol.sdp import PacketTimes
+from sinchphone.protocol.sdp.session_description import PacketTimes
 
 _PAUSE_SECONDS: Final = 0.3  # a longer gap between two frames is a pause on the time line too, not a late frame
 _MAX_GAP: Final = 50  # lost packets in a row that are shown to the peer as such; 1 s

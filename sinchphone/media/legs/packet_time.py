@@ -12,7 +12,7 @@ import numpy as np
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.media.codecs.codec import OPUS, CodecFormat
 from sinchphone.media.codecs.opus import packet_samples
-from sinchphone.protocol.sdp import ANY_LENGTH, PacketTimes
+from sinchphone.protocol.sdp.session_description import ANY_LENGTH, PacketTimes
 
 USUAL_MS: Final = 20  # RFC 3551 4.5
 LONGEST_MS: Final = 60  # what is wanted beyond costs more delay than anybody saves

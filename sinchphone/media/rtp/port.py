@@ -29,10 +29,10 @@ from sinchphone.media.port import Connected, PortEvent, PortSilent, PortStats, R
 from sinchphone.media.rtp.secure import SrtpReceiver, SrtpSender, new_keys
 from sinchphone.media.rtp.sockets import SocketPair
 from sinchphone.media.rtp.source_latch import Address, SourceLatch, plain_host
-from sinchphone.protocol.jsep import Candidate, Description
-from sinchphone.protocol.offer_answer import Agreed, LocalCapabilities, Negotiation
 from sinchphone.protocol.rtp.packet import VERSION, is_rtcp
-from sinchphone.protocol.sdp import INACTIVE, RECVONLY, SENDONLY, SENDRECV, TELEPHONE_EVENT, Section, is_unspecified
+from sinchphone.protocol.sdp.jsep import Candidate, Description
+from sinchphone.protocol.sdp.offer_answer import Agreed, LocalCapabilities, Negotiation
+from sinchphone.protocol.sdp.session_description import INACTIVE, RECVONLY, SENDONLY, SENDRECV, TELEPHONE_EVENT, Section, is_unspecified
 from sinchphone.tasks import start_task
 
 _REPORT_SECONDS: Final = 2.5  # times 0.5 to 1.5; RFC 3550 6.2 says 5 at least, many phones are content with less

@@ -4,7 +4,7 @@ import secrets
 from typing import Final
 
 from sinchphone.media.network import srtp_library
-from sinchphone.protocol.sdp import SUITE_KEY_BYTES, Crypto
+from sinchphone.protocol.sdp.session_description import SUITE_KEY_BYTES, Crypto
 
 _PROFILES: Final = {
     "AES_CM_128_HMAC_SHA1_80": srtp_library.SrtpPolicy.SRTP_PROFILE_AES128_CM_SHA1_80,

@@ -7,9 +7,9 @@ from typing import Final
 from sinchphone.errors import MediaError
 from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes, RepairTerms
 from sinchphone.media.codecs.codec import CODECS, OPUS, CodecFormat, codec_of
-from sinchphone.protocol.offer_answer import EVENT_PARAMETERS
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_URI, MAX_EXTENSION_ID
-from sinchphone.protocol.sdp import ANY_LENGTH, Attributes, PacketTimes, Section
+from sinchphone.protocol.sdp.offer_answer import EVENT_PARAMETERS
+from sinchphone.protocol.sdp.session_description import ANY_LENGTH, Attributes, PacketTimes, Section
 from sinchphone.quick_dataclass import quick_dataclass
 
 OUR_EVENTS: Final = {48_000: 110, 8_000: 126}  # clock rate to payload type, as browsers number them

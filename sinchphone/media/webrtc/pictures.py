@@ -11,7 +11,7 @@ from typing import Final
 from sinchphone.media.agreement import PictureAgreement
 from sinchphone.protocol.rtp.packet import VIDEO_RATE
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_URI, MAX_EXTENSION_ID
-from sinchphone.protocol.sdp import Attributes, Format, Section, SessionDescription
+from sinchphone.protocol.sdp.session_description import Attributes, Format, Section, SessionDescription
 from sinchphone.quick_dataclass import quick_dataclass
 
 VIDEO: Final = "video"

@@ -46,9 +46,9 @@ from sinchphone.media.webrtc.ice.restart import IceRestarts, RestartTerms
 from sinchphone.media.webrtc.identity import IDENTITIES, DtlsIdentity
 from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, answering_setup, read_description, write_answer, write_offer
 from sinchphone.media.webrtc.secure import PathListener, SecurePath
-from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.protocol.rtp.packet import is_rtcp
-from sinchphone.protocol.sdp import INACTIVE, SENDRECV, agreed_direction, mirrored
+from sinchphone.protocol.sdp.jsep import Candidate, Description
+from sinchphone.protocol.sdp.session_description import INACTIVE, SENDRECV, agreed_direction, mirrored
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:  # loaded where pictures are agreed on

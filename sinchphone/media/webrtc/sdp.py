@@ -24,7 +24,7 @@ from sinchphone.media.webrtc.formats import (
     read_formats,
 )
 from sinchphone.media.webrtc.pictures import VIDEO, RemotePictures, answered_pictures, offered_pictures, read_pictures
-from sinchphone.protocol.sdp import (
+from sinchphone.protocol.sdp.session_description import (
     INACTIVE,
     SENDRECV,
     Section,

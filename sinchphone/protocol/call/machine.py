@@ -37,8 +37,8 @@ from sinchphone.protocol.call.endings import NO, VANISHED, YES, Goodbye, departu
 from sinchphone.protocol.call.peers import Peer, Peers, is_channel
 from sinchphone.protocol.call.states import ICE_FAILED, Cause, EndedBy, State
 from sinchphone.protocol.call.vocabulary import Effect, Input, Phase
-from sinchphone.protocol.jsep import Description, decode_sdp_body, encode_description
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Client, Message, Method, decode_client
+from sinchphone.protocol.sdp.jsep import Description, decode_sdp_body, encode_description
 
 PROGRESS_S: Final = 10.0  # CallProgressTimeout and ACK window of the SDK
 SETUP_S: Final = 60.0  # CallSetupTimeout of the SDK

@@ -7,8 +7,8 @@ from typing import Final
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.call.endings import failure_parts
 from sinchphone.protocol.call.vocabulary import AddCandidate, ApplyAnswer, Effect, Renegotiate, Send
-from sinchphone.protocol.jsep import Candidate, Description, decode_sdp_body, encode_candidate, encode_description
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Client, Message, Method, encode_client
+from sinchphone.protocol.sdp.jsep import Candidate, Description, decode_sdp_body, encode_candidate, encode_description
 
 MAX_PEERS: Final = 16
 MAX_CHANNEL_CHARACTERS: Final = 255

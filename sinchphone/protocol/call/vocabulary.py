@@ -4,8 +4,8 @@ from enum import Enum
 from typing import Final, TypeAlias
 
 from sinchphone.protocol.call.states import Cause, EndedBy, State
-from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.protocol.mxp.message import CallFailure, Message
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 from sinchphone.quick_dataclass import quick_dataclass
 
 # Inputs: the user's orders

@@ -19,8 +19,8 @@ from sinchphone.protocol.callbacks.svaml import (
 from sinchphone.protocol.callbacks.svaml_fields import Fields, describe
 from sinchphone.protocol.callbacks.svaml_prompts import read_locale, read_prompt
 from sinchphone.protocol.callbacks.svaml_recording import read_record_flag, refuse_record_flag
+from sinchphone.protocol.names.room_name import MAX_ROOM_CHARACTERS, ROOM_PATTERN
 from sinchphone.protocol.phone_numbers import E164, INTERNATIONAL
-from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.protocol.unicode import is_unicode
 from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS, MAX_DTMF_CHARACTERS
 
@@ -40,7 +40,7 @@ _SIP_ADDRESS: Final = re.compile(
     r"(?:sips?:)?[^\s@<>\"\x00-\x1f\x7f]{1,128}@[A-Za-z0-9.\-:\[\]]{1,253}(?:;[A-Za-z0-9.;=\-]{1,128})?", re.IGNORECASE
 )
 _USER: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
-_ROOM: Final = re.compile(rf"[^\s\x00-\x1f\x7f\ud800-\udfff]{{1,{MAX_ROOM_CHARACTERS}}}")
+_ROOM: Final = re.compile(ROOM_PATTERN)
 _STREAM: Final = re.compile(rf"wss?://[!-~]{{1,{MAX_URL_CHARACTERS}}}", re.IGNORECASE)
 _PRIVATE_HEADER: Final = re.compile(r"[Xx]-[A-Za-z0-9!%'*+.^_`|~-]{1,64}")
 _COUNTRIES: Final = tuple(

@@ -97,6 +97,7 @@ class _Tick:
     code: int | None = None
     ticks: int = 0
     end: bool = False
+    over: bool = False  # the digit or pause is: it can be heard as a whole from now on
     last: bool = False  # of the digit or pause
 
 
@@ -107,6 +108,7 @@ class DigitSender:
         """``clock_rate`` [Hz] of the events' payload type."""
         self.pushed = 0
         self.done = 0  # of those pushed: equal when there is nothing left
+        self.told = 0  # of those pushed: their end was sent once, so that the peer may act on them already
         self.clock_rate = clock_rate
         self._steps: deque[_Tick] = deque()
         self._timestamp = 0
@@ -135,6 +137,7 @@ class DigitSender:
         if not self._steps:
             return None
         step = self._steps.popleft()
+        self.told += step.over
         self.done += step.last
         if step.code is None:
             return None
@@ -148,15 +151,15 @@ class DigitSender:
 def _tone(code: int) -> Iterator[_Tick]:
     for ticks in range(1, _TONE_TICKS):
         yield _Tick(code, ticks)
-    for _ in range(_END_PACKETS):
-        yield _Tick(code, _TONE_TICKS, end=True)
+    for sent in range(_END_PACKETS):
+        yield _Tick(code, _TONE_TICKS, end=True, over=sent == 0)
     for left in range(_GAP_TICKS - _END_PACKETS, -1, -1):
         yield _Tick(last=left == 0)
 
 
 def _pause(seconds: float) -> Iterator[_Tick]:
     for left in range(round(seconds / TICK_SECONDS) - 1, -1, -1):
-        yield _Tick(last=left == 0)
+        yield _Tick(over=left == 0, last=left == 0)
 
 
 @quick_dataclass(frozen=True, slots=True)

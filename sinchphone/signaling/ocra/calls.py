@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.protocol.jsep import Description, description_from_json
 from sinchphone.protocol.mxp.public_headers import MAX_PUBLIC_HEADER_BYTES
-from sinchphone.protocol.sdp import MAX_SDP_BYTES, read_session
+from sinchphone.protocol.sdp.jsep import Description, description_from_json
+from sinchphone.protocol.sdp.session_description import MAX_SDP_BYTES, read_session
 from sinchphone.protocol.webpush.encryption import MAX_PLAINTEXT_BYTES
 from sinchphone.protocol.webpush.keys import AUTH_BYTES, POINT_BYTES, read_base64, write_base64
 from sinchphone.protocol.webpush.subscription import PushSubscription

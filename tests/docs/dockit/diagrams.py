@@ -8,8 +8,8 @@ from sinchphone.errors import LocalProtocolError
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import MESSAGES, TABLE, CallMachine
 from sinchphone.protocol.call.vocabulary import STATES, Phase
-from sinchphone.protocol.jsep import Candidate, Description, encode_candidate, encode_description
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Client, Message, Method, encode_client
+from sinchphone.protocol.sdp.jsep import Candidate, Description, encode_candidate, encode_description
 from sinchphone.protocol.sip.transactions import transaction as sip
 
 ME, BOB, BOB2 = Client("ada", "ada-1", "sig-ada"), Client("bob", "bob-1", "sig-1"), Client("bob", "bob-2", "sig-2")

@@ -18,7 +18,7 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.media.webrtc import formats
 from sinchphone.protocol.call.states import State
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from tests.e2e.backend.backend_lab import Backend, action, hears
 
 ROWS, COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477)  # ITU-T Q.23

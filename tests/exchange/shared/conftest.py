@@ -16,6 +16,7 @@ import pytest
 
 from sinchphone.exchange.options import ExchangeOptions, StoreAddress
 from sinchphone.exchange.server import Exchange
+from sinchphone.exchange.store.redis import redis_store
 from tests.exchange.conftest import SECRETS
 
 REDIS = shutil.which("redis-server")
@@ -161,6 +162,13 @@ async def _until_ready(one: ExchangeProcess) -> None:
             except aiohttp.ClientError:
                 pass
             await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process is missed sooner."""
+    monkeypatch.setattr(redis_store, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(redis_store, "DEAD_SECONDS", 0.6)
 
 
 Join = Callable[..., Awaitable[Exchange]]

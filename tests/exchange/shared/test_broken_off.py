@@ -10,7 +10,6 @@ import aiohttp
 import pytest
 
 from sinchphone.exchange.options import StoreAddress
-from sinchphone.exchange.store.redis import redis_store
 from sinchphone.exchange.store.redis.connection import connect
 from sinchphone.tasks import start_task
 from tests.exchange.conftest import LegacyPhone, Phone
@@ -99,13 +98,6 @@ class Line:
 async def line(redis: RedisServer) -> AsyncIterator[Line]:
     async with Line(redis) as line:
         yield line
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process is missed sooner."""
-    monkeypatch.setattr(redis_store, "BEAT_SECONDS", 0.1)
-    monkeypatch.setattr(redis_store, "DEAD_SECONDS", 0.6)
 
 
 async def test_a_process_that_is_cut_off_promises_nothing_once_others_take_it_for_dead_and_goes_on_afterwards(

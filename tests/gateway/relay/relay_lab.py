@@ -23,7 +23,7 @@ from sinchphone.gateway.relay.relay import Relay, RelayEvent
 from sinchphone.media.port import CandidateFound, Connected, PassingPort, PortDigitHeard, PortEvent, PortOptions, RtpPortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 from sinchphone.tasks import start_task
 from tests.suite.ports import HOST, port_block
 

@@ -17,7 +17,7 @@ from sinchphone.gateway.relay.description import (
     with_candidates,
     with_direction,
 )
-from sinchphone.protocol.sdp import MAX_SDP_BYTES, mirrored
+from sinchphone.protocol.sdp.session_description import MAX_SDP_BYTES, mirrored
 
 OFFER = """v=0
 o=- 1 1 IN IP4 10.0.0.1

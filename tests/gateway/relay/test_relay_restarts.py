@@ -10,7 +10,7 @@ from sinchphone.gateway.relay.relay import MediaTransport, Relays, Side
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.media.port import Moved
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from tests.gateway.relay.relay_lab import PATIENCE_S, Phone, PortPhone, RawPhone, until_heard
 
 STEREO_DB = 3.5  # rtpengine's Opus: mono spread over two channels comes out 3 dB quieter

@@ -14,7 +14,7 @@ from sinchphone.gateway.relay.terminations import LocalTerminations, RenewablePo
 from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.port import MediaPort
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from tests.gateway.relay.relay_lab import PortPhone, RawPhone, opened_sockets, until, until_heard
 
 ROOM_HZ, PEER_HZ = 700.0, 440.0

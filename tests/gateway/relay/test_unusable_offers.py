@@ -11,9 +11,9 @@ from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.media.port import PortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.webrtc.sdp import Fingerprint, LocalDescription, write_offer
-from sinchphone.protocol.jsep import Description
-from sinchphone.protocol.offer_answer import LocalCapabilities, Negotiation
-from sinchphone.protocol.sdp import Crypto
+from sinchphone.protocol.sdp.jsep import Description
+from sinchphone.protocol.sdp.offer_answer import LocalCapabilities, Negotiation
+from sinchphone.protocol.sdp.session_description import Crypto
 from tests.gateway.relay.relay_lab import opened_sockets
 
 WEBRTC, RTP, SRTP = MediaTransport.WEBRTC, MediaTransport.RTP, MediaTransport.SRTP

@@ -16,7 +16,7 @@ from sinchphone.media.legs.packet_time import Packetizer, fits, packet_ms
 from sinchphone.media.legs.path_control import PathControl
 from sinchphone.protocol.rtp.packet import RtpPacket, decode_packet
 from sinchphone.protocol.rtp.telephone_event import EventPacket
-from sinchphone.protocol.sdp import PacketTimes
+from sinchphone.protocol.sdp.session_description import PacketTimes
 
 LENGTHS = [5, 10, 15, 20, 30, 40, 60]
 

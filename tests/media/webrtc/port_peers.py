@@ -13,7 +13,7 @@ from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.media.port import CandidateFound, Connected, PortEvent, PortOptions
 from sinchphone.media.webrtc.port import WebRtcPort
-from sinchphone.protocol.jsep import Candidate
+from sinchphone.protocol.sdp.jsep import Candidate
 from sinchphone.tasks import start_task
 
 HERE = PortOptions(loopback=True)

@@ -13,7 +13,7 @@ from sinchphone.media.webrtc.ice import agent as ice
 from sinchphone.media.webrtc.ice import path_watch
 from sinchphone.media.webrtc.ice import restart as ice_restart
 from sinchphone.media.webrtc.port import WebRtcPort
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 from sinchphone.tasks import start_task
 from tests.media.webrtc.webrtc_parties import HERE, Party, a_call, cut_off, hear, longest_gap_ms, share_of
 

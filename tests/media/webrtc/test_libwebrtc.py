@@ -10,7 +10,7 @@ import pytest
 
 from sinchphone.media.port import Connected, Moved, PortLost
 from sinchphone.media.webrtc.port import WebRtcPort
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 from sinchphone.tasks import start_task
 from tests.media.webrtc.libwebrtc import LibWebRtc, a_libwebrtc, modules
 from tests.media.webrtc.webrtc_parties import HERE, Party, a_party, hear, longest_gap_ms, share_of, talk

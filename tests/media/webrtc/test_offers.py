@@ -9,8 +9,8 @@ from sinchphone.errors import MediaError
 from sinchphone.media.port import Connected
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.media.webrtc.sdp import read_description, write_again, write_answer
-from sinchphone.protocol.jsep import Description
-from sinchphone.protocol.sdp import MAX_SDP_BYTES, read_session
+from sinchphone.protocol.sdp.jsep import Description
+from sinchphone.protocol.sdp.session_description import MAX_SDP_BYTES, read_session
 from sinchphone.tasks import start_task
 from tests.media.test_webrtc_sdp import BROWSER, DIGEST, GATEWAY, LOCAL
 from tests.media.webrtc.webrtc_parties import HERE, SETTLE_S, a_party, hear, talk

@@ -16,9 +16,9 @@ from sinchphone.media.video.receiver import VideoReceiver
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.picture.bar_code import PictureCode, draw_code, read_code
 from sinchphone.picture.frame import Picture
-from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.rtp.packet import RtpPacket
-from sinchphone.protocol.sdp import read_session
+from sinchphone.protocol.sdp.jsep import Description
+from sinchphone.protocol.sdp.session_description import read_session
 from sinchphone.tasks import start_task
 
 PATIENCE = 20.0

@@ -21,7 +21,7 @@ from sinchphone.media.port import CandidateFound, Connected, PortFailed, PortOpt
 from sinchphone.media.webrtc.ice import resolver as names
 from sinchphone.media.webrtc.ice.resolver import is_local_name, resolve_local
 from sinchphone.media.webrtc.port import WebRtcPort
-from sinchphone.protocol.jsep import Candidate
+from sinchphone.protocol.sdp.jsep import Candidate
 from tests.media.webrtc.webrtc_parties import HERE, a_party
 
 NAME = "4f7d1a3e-aaaa-bbbb-cccc-123456789abc.local"

@@ -15,7 +15,7 @@ from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Samples
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.media.port import Connected
 from sinchphone.media.webrtc.port import WebRtcPort
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 from sinchphone.tasks import start_task
 from tests.media.webrtc.port_peers import HERE, SETTLED, Peer, a_peer, clearest, talk
 

@@ -21,7 +21,7 @@ from sinchphone.media.ice_servers import IceServer
 from sinchphone.media.port import CandidateFound, Connected, FirstPacket, PortFailed, PortLost, PortOptions
 from sinchphone.media.webrtc.identity import DtlsCertificate, DtlsIdentity
 from sinchphone.media.webrtc.port import WebRtcPort
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 from sinchphone.tasks import start_task
 from tests.media.webrtc.port_peers import HERE, PATIENCE, a_peer, clearest, connect, set_up, talk, two_peers
 

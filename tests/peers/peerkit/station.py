@@ -31,7 +31,7 @@ from sinchphone.media import port as media_port
 from sinchphone.media.port import RtpPassingPort, RtpPortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.protocol.sip.uri import SipAddress, parse_uri
 from sinchphone.tasks import start_task
 from tests.instruments import dominant_hz

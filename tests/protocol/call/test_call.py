@@ -15,8 +15,8 @@ from sinchphone.protocol.call.endings import VANISHED
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.states import Cause, EndedBy, State
 from sinchphone.protocol.call.vocabulary import Phase
-from sinchphone.protocol.jsep import Candidate, Description, encode_candidate, encode_description
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Client, Message, Method, encode_client, encode_failure
+from sinchphone.protocol.sdp.jsep import Candidate, Description, encode_candidate, encode_description
 
 OFFER = Description("offer", "v=0 offer")
 ANSWER = Description("answer", "v=0 answer")

@@ -8,8 +8,8 @@ from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.states import State
 from sinchphone.protocol.call.vocabulary import Phase
-from sinchphone.protocol.jsep import Candidate, Description, encode_candidate, encode_description
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Client, Message, Method, encode_client
+from sinchphone.protocol.sdp.jsep import Candidate, Description, encode_candidate, encode_description
 
 ME = Client("ada", "ada-1", "sig-ada")
 PEERS = [Client("bob", f"bob-{n}", f"sig-bob-{n}") for n in range(3)]

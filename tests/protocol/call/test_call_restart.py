@@ -9,8 +9,8 @@ from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.peers import MAX_LATER_OFFERS
 from sinchphone.protocol.call.states import State
 from sinchphone.protocol.call.vocabulary import Phase
-from sinchphone.protocol.jsep import Candidate, Description, encode_candidate, encode_description
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encode_client
+from sinchphone.protocol.sdp.jsep import Candidate, Description, encode_candidate, encode_description
 
 OFFER, ANSWER = Description("offer", "v=0 offer"), Description("answer", "v=0 answer")
 AGAIN, REPLY = Description("offer", "v=0 again"), Description("answer", "v=0 reply")

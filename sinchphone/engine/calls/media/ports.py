@@ -16,7 +16,7 @@ from sinchphone.errors import SinchphoneError
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort, MediaPorts, PortOptions, PortStats
 from sinchphone.protocol.call import vocabulary as v
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 
 Told: TypeAlias = media.Connected | media.Moved | media.Redirected | media.PortDigitHeard | media.PortWarning | media.RestartWanted
 

@@ -9,9 +9,9 @@ from sinchphone.engine.calls.details import CallDetails
 from sinchphone.errors import ForbiddenError, MediaError, NotFoundError, TransferError
 from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.call.transfer_events import TransferNews, TransferWish
+from sinchphone.protocol.names.room_name import ROOM_PREFIX
+from sinchphone.protocol.names.user_id import is_user_id
 from sinchphone.protocol.phone_numbers import without_separators
-from sinchphone.protocol.room_name import ROOM_PREFIX
-from sinchphone.protocol.user_id import is_user_id
 from sinchphone.signaling.dialect import Domain
 
 REPLACED: Final = "replaced-call"  # dialled for a call whose end is no user: the platform knows it by its id, and nobody else has that name

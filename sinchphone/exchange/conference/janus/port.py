@@ -15,7 +15,7 @@ from sinchphone.exchange.conference.janus.room import Joined
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.port import Connected, MediaPort, PortEvent, PortFailed, PortLost, PortOptions, PortStats
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 
 CODEC: Final = "opus"
 _OTHERS: Final = "Janus has that side's sound"

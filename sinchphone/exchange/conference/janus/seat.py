@@ -27,8 +27,8 @@ from sinchphone.exchange.refusals import RefusedError
 from sinchphone.media.port import RtpPassingPort, RtpPortOptions
 from sinchphone.media.sound import AudioLeg
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.jsep import Description
-from sinchphone.protocol.sdp import write_blocks
+from sinchphone.protocol.sdp.jsep import Description
+from sinchphone.protocol.sdp.session_description import write_blocks
 from sinchphone.signaling.wire import ErrorCode
 from sinchphone.tasks import start_task
 

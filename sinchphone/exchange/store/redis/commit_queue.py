@@ -293,15 +293,16 @@ class CommitQueue:
         """The server's answer; it's asked again until it gives one."""
         self._batches += 1
         age, limit, now = int(self._bounds.seconds * 1_000_000), self._bounds.size_bytes, time.monotonic()
-        must_trim = now - self._trimmed_at > _TRIM_SECONDS
+        must_trim, is_said = now - self._trimmed_at > _TRIM_SECONDS, False
         self._trimmed_at = now if must_trim else self._trimmed_at
         while True:
             known: list[Word] = [self._process, self._batches, fence, int(release), self.position, age, limit, int(must_trim)]
             try:
                 outcome, ids, others, complete = await self._pipeline.run(_COMMIT, keys, [*known, *words])
             except no_answer() as error:
-                if is_refusal(error):
+                if is_refusal(error) and not is_said:
                     _logger.warning("the exchange's store on Redis doesn't take changes: %s", error)
+                    is_said = True
                 await asyncio.sleep(_COMMIT_AGAIN_SECONDS)
             else:
                 return str(outcome), str(ids), others, int(complete)

@@ -155,6 +155,11 @@ def no_answer(*others: type[Exception]) -> tuple[type[Exception], ...]:
     return RedisError, OSError, TimeoutError, *others
 
 
+def reason_of(error: Exception) -> str:
+    """What it says, and where it says nothing that nobody answered."""
+    return str(error) or "no answer came in time"
+
+
 def is_refusal(error: Exception) -> bool:
     """Whether Redis answered that it won't."""
     return isinstance(error, _refused())

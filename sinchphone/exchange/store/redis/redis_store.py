@@ -27,7 +27,7 @@ from sinchphone.exchange.store.redis.changes import Change, Key, RowChange, name
 from sinchphone.exchange.store.redis.checks import check
 from sinchphone.exchange.store.redis.commit_queue import Bounds, CommitQueue, patiently
 from sinchphone.exchange.store.redis.connection import check_names, common_key, key_of
-from sinchphone.exchange.store.redis.pipeline import LuaScript, Pipeline, no_answer
+from sinchphone.exchange.store.redis.pipeline import LuaScript, Pipeline, is_refusal, no_answer, reason_of
 from sinchphone.exchange.store.redis.redis_limits import RedisLimits
 from sinchphone.exchange.store.redis.scripts import BEAT_SCRIPT
 from sinchphone.exchange.store.redis.servers import Servers
@@ -76,6 +76,8 @@ class RedisStore:
         self._tasks: list[asyncio.Task[None]] = []
         self._unreached: set[Pipeline] = set()  # those that read a feed
         self._taken_for_dead_at: dict[str, float] = {}  # by the others of an application, unless a heartbeat comes through before
+        self._unheard: set[str] = set()  # applications whose heartbeats are refused, as the log says
+        self._contents: dict[str, str] = {}  # the name of what Redis keeps of an application: another one where it forgot
         self._must_look: set[str] = set()  # applications of which we know something wrong
 
     # Store
@@ -86,6 +88,7 @@ class RedisStore:
         for one in self._secrets:
             lose = partial(self._must_look.add, one)
             box = self._boxes[one] = CommitQueue(self.pipeline(one), one, self.process, self._bounds, self._take, lose)
+            self._contents[one] = await patiently(self._name_contents(box))
             await patiently(self._read_all(box))
 
     async def _check(self) -> None:
@@ -205,6 +208,11 @@ class RedisStore:
         """Whether Redis answers, and the others know that we live: who is taken for dead promises nothing."""
         return not self._unreached and time.monotonic() < min(self._taken_for_dead_at.values(), default=math.inf)
 
+    @property
+    def trouble(self) -> str:
+        """Why it's not reached, where it isn't."""
+        return "Redis takes no changes" if self._unheard else "Redis can't be reached"
+
     # Feed
 
     def post(self, message: FeedMessage) -> "asyncio.Future[int]":
@@ -244,6 +252,7 @@ class RedisStore:
         for message, token in self._history:
             self._receive(message, token, False)
         self._history.clear()
+        self._taken_for_dead_at = dict.fromkeys(self._boxes, time.monotonic() + DEAD_SECONDS)
         self._tasks = [start_task(self._follow_feed(*one), name="exchange feed") for one in self._feeds()]
         self._tasks += [start_task(self._live(box), name="exchange heartbeat") for box in self._boxes.values()]
 
@@ -298,7 +307,7 @@ class RedisStore:
             except no_answer(StoreError) as error:
                 self._must_look.update(box.application for box in boxes)
                 if not self._unreached:
-                    _logger.error("the exchange can't reach its store, and answers 503 until it does: %s", error)
+                    _logger.error("the exchange can't reach its store, and answers 503 until it does: %s", reason_of(error))
                 self._unreached.add(reader)
                 await asyncio.sleep(_READ_AGAIN_SECONDS)
             else:
@@ -352,17 +361,49 @@ class RedisStore:
         misses_from, said_at = 0.0, time.monotonic()
         while True:
             began = time.monotonic()
-            with contextlib.suppress(*no_answer()):
-                for process in await self._beat(box, misses=began >= misses_from):
+            try:
+                departed = await self._beat(box, misses=began >= misses_from)
+            except no_answer() as error:
+                self._refused(box.application, error)
+            else:
+                for process in departed:
                     self._departed(box.application, process)
                 self._taken_for_dead_at[box.application] = began + DEAD_SECONDS
+                self._heard(box.application)
                 now = time.monotonic()
                 misses_from = now + DEAD_SECONDS if now - said_at > DEAD_SECONDS * _LATE else misses_from
                 said_at = now
             await asyncio.sleep(BEAT_SECONDS)
 
+    def _refused(self, application: str, error: Exception) -> None:
+        """Redis is there, and doesn't take a heartbeat: its memory is full, or its disk."""
+        if is_refusal(error) and application not in self._unheard:
+            self._unheard.add(application)
+            _logger.error("the exchange's store takes no changes, and requests are answered 503 until it does: %s", error)
+
+    def _heard(self, application: str) -> None:
+        if application in self._unheard:
+            self._unheard.discard(application)
+            _logger.warning("the exchange's store takes changes again")
+
     async def _beat(self, box: CommitQueue, *, leaving: bool = False, misses: bool = True) -> list[str]:
         late = DEAD_SECONDS * _LATE if misses else -1
-        words = [self.process, "0" if leaving else str(DEAD_SECONDS), str(_BURIAL_SECONDS), str(late)]
-        found = await self.pipeline(box.application).run(_BEAT, [box.key("alive"), box.key("turn")], words)
+        name = secrets.token_hex(8)
+        words = [self.process, "0" if leaving else str(DEAD_SECONDS), str(_BURIAL_SECONDS), str(late), name]
+        keys = [box.key("alive"), box.key("turn"), box.key("contents")]
+        contents, found = await self.pipeline(box.application).run(_BEAT, keys, words)
+        if contents != self._contents.get(box.application):
+            self._forget(box.application, str(contents))
         return [str(one) for one in found]
+
+    def _forget(self, application: str, contents: str) -> None:
+        """Redis was emptied while we run: so far as it forgot, we do."""
+        self._contents[application] = contents
+        self._must_look.add(application)
+        _logger.error("the exchange's store was emptied: what was kept of %s is forgotten here, too", application)
+
+    async def _name_contents(self, box: CommitQueue) -> str:
+        """What Redis keeps gets a name where it has none."""
+        pipeline, key = self.pipeline(box.application), box.key("contents")
+        await pipeline.ask("SET", key, secrets.token_hex(8), "NX")
+        return str(await pipeline.ask("GET", key))

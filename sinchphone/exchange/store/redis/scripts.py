@@ -6,7 +6,7 @@
     acquire  whose turn it is to change what depends on what is there; whoever has to wait stands in line, and is handed the turn by the
              commit that ends the one before, whose entries say so
     beat     this process lives; those that no longer do, each told to one, and their turn is over; told again to whoever beats first, if
-             that one hasn't taken on in time what they left behind
+             that one hasn't taken on in time what they left behind; and the name of what is kept there, another one once all was forgotten
 
 Who commits or gets a turn is told what others wrote since the entry that it knows: at most so many entries, and whether that's all.
 """
@@ -100,6 +100,7 @@ return {1, others, complete}
 )
 
 BEAT_SCRIPT: Final = """
+if redis.call('EXISTS', KEYS[3]) == 0 then redis.call('SET', KEYS[3], ARGV[5]) end
 local time = redis.call('TIME')
 local now, dead = tonumber(time[1]) + tonumber(time[2]) / 1000000, {}
 local misses = now - tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or now) <= tonumber(ARGV[4])
@@ -115,5 +116,5 @@ for number = 1, #alive, 2 do
         if turn and string.sub(turn, 1, #alive[number] + 1) == alive[number] .. '-' then redis.call('DEL', KEYS[2]) end
     end
 end
-return dead
+return {redis.call('GET', KEYS[3]), dead}
 """

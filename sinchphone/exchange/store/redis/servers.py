@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
     from redis.exceptions import MovedError
 
+_PAGE_KEYS: Final = 1_000
+_MAX_PAGES: Final = 1_000
 _ALL: Final = -1  # in place of a slot: the server at the address
 
 _Node: TypeAlias = tuple[str, int]  # host and port
@@ -53,12 +55,23 @@ class Servers:
             self._pipelines[slot, name] = Pipeline(_Route(self, slot), name)
         return self._pipelines[slot, name]
 
-    async def size(self) -> int:
-        """How many keys there are. Raises as Redis answers."""
+    async def has_keys_beside(self, prefixes: tuple[str, ...]) -> bool:
+        """Whether there are keys that don't begin with one of these. Raises as Redis answers."""
         if not self.is_cluster:
-            return int(await self._ask(self._home, "DBSIZE"))
+            return await self._has_beside(prefixes, self._home)
         await self.find()
-        return sum([int(await self._ask(node, "DBSIZE")) for node in {node for _, _, node in self._slots}])
+        return any([await self._has_beside(prefixes, node) for node in {node for _, _, node in self._slots}])
+
+    async def _has_beside(self, prefixes: tuple[str, ...], node: _Node) -> bool:
+        """The first page tells it of a database that is another's; ours has no more pages than keys."""
+        cursor = "0"
+        for _ in range(_MAX_PAGES):
+            cursor, keys = await self._ask(node, "SCAN", cursor, "COUNT", _PAGE_KEYS)
+            if any(not str(key).startswith(prefixes) for key in keys):
+                return True
+            if str(cursor) == "0":
+                break
+        return False
 
     async def close(self) -> None:
         """Disconnect. May be called twice."""

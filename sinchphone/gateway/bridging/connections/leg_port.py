@@ -23,7 +23,7 @@ from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.relay.terminations import RenewablePort
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
 
 TakeDigit: TypeAlias = Callable[[media.PortDigitHeard, DigitPath], Awaitable[None]]
 

@@ -35,7 +35,7 @@ from sinchphone.media.port import MediaPort
 from sinchphone.media.sound import Party
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp.jsep import Description
 
 CONNECT_SECONDS: Final = 15.0  # from our description to sound
 MAX_UNHEARD_DIGITS: Final = 64

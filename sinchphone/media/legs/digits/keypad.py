@@ -46,23 +46,29 @@ class Keypad:
         await done
 
     def stop(self) -> None:
-        """Send nothing more; whoever waits gets a MediaError."""
+        """Send nothing more. Whoever waits gets a MediaError, but not for digits whose end went out once: a peer that hears the last one
+        may hang up before it's repeated."""
         self._clock.stop()
         self._outbound.suspended = False
-        self._sender = DigitSender(self._sender.clock_rate)
+        stopped, self._sender = self._sender, DigitSender(self._sender.clock_rate)
+        self._release(stopped.told)
         while self._waiting:
             _, done = self._waiting.popleft()
             if not done.done():
                 done.set_exception(MediaError("the digits could not be sent to their end"))
+
+    def _release(self, sent: int) -> None:
+        """Tell those whose digits are among the first ``sent``."""
+        while self._waiting and self._waiting[0][0] <= sent:
+            _, done = self._waiting.popleft()
+            if not done.done():
+                done.set_result(None)
 
     def _tick(self) -> None:
         self._outbound.suspended = self._sender.sounding
         packet = self._sender.tick(self._outbound.timestamp)
         if packet is not None:
             self._outbound.event(packet)
-        while self._waiting and self._waiting[0][0] <= self._sender.done:
-            _, done = self._waiting.popleft()
-            if not done.done():
-                done.set_result(None)
+        self._release(self._sender.done)
         if self._sender.idle:
             self._clock.stop()

@@ -24,7 +24,7 @@ from sinchphone.media.webrtc.ice.agent import IceConnection
 from sinchphone.media.webrtc.identity import renewed
 from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, write_again, write_answer
 from sinchphone.media.webrtc.secure import SecurePath
-from sinchphone.protocol.sdp import SENDRECV
+from sinchphone.protocol.sdp.session_description import SENDRECV
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 

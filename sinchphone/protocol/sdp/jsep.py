@@ -4,7 +4,7 @@ import json
 from typing import Any, Literal, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.protocol.sdp import MAX_SDP_BYTES
+from sinchphone.protocol.sdp.session_description import MAX_SDP_BYTES
 from sinchphone.quick_dataclass import quick_dataclass
 
 

@@ -12,8 +12,17 @@ from dataclasses import replace
 from typing import Final
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
-from sinchphone.protocol import sdp
-from sinchphone.protocol.sdp import RECVONLY, SENDONLY, SENDRECV, TELEPHONE_EVENT, Crypto, Format, Section, SessionDescription
+from sinchphone.protocol.sdp import session_description as sdp
+from sinchphone.protocol.sdp.session_description import (
+    RECVONLY,
+    SENDONLY,
+    SENDRECV,
+    TELEPHONE_EVENT,
+    Crypto,
+    Format,
+    Section,
+    SessionDescription,
+)
 from sinchphone.quick_dataclass import quick_dataclass
 
 EVENT_PARAMETERS: Final = "0-15"  # the events of RFC 4733 3.2 that we know: 0-9 * # A-D

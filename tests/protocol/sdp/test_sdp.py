@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
-from sinchphone.protocol import sdp
-from sinchphone.protocol.offer_answer import LocalCapabilities, Negotiation
-from sinchphone.protocol.sdp import Crypto, read_blocks, read_session, write_blocks
+from sinchphone.protocol.sdp import session_description as sdp
+from sinchphone.protocol.sdp.offer_answer import LocalCapabilities, Negotiation
+from sinchphone.protocol.sdp.session_description import Crypto, read_blocks, read_session, write_blocks
 
 ALL = ("PCMU", "PCMA", "G722", "opus")
 KEY = Crypto(1, "AES_CM_128_HMAC_SHA1_80", bytes(range(30)))

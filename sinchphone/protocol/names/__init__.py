@@ -1,0 +1,1 @@
+"""Which names users, groups and conference rooms may have. Pure."""
