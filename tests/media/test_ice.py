@@ -129,7 +129,7 @@ async def test_ports_that_are_opened_in_a_row_look_at_the_addresses_once(monkeyp
             await each.connection.gather_candidates()
     assert len(looks) == 1
     local_addresses.usable_addresses()
-    assert len(looks) == 2, "the path's watch sees what is there now"
+    assert len(looks) == 2, "what is there now"
     monkeypatch.setattr(local_addresses, "_RECENT_SECONDS", 0.0)
     async with an_agent(HERE) as later:
         await later.connection.gather_candidates()

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Samples, silence
-from sinchphone.audio.levels.level import FULL_SCALE, Meter, mean_squares, power_to_dbfs
+from sinchphone.audio.levels.level import FULL_SCALE, SILENT_DBFS, Meter, mean_squares, power_to_dbfs
 from sinchphone.quick_dataclass import quick_dataclass
 
 SPEECH_OVER_NOISE_DB: Final = 9.0
@@ -80,11 +80,12 @@ class Listener:
     def _take_all(self, frames: Samples) -> None:
         """A row for each."""
         full = (frames.max(axis=1) >= _CLIPPED) | (frames.min(axis=1) <= -_CLIPPED)
-        for frame, power, is_full in zip(frames, mean_squares(frames), full.tolist(), strict=True):
+        powers = mean_squares(frames)
+        self.meter.note_frames(powers)
+        for frame, power, is_full in zip(frames, powers, full.tolist(), strict=True):
             self._take(power, is_clipped=is_full and power >= _CLIPPED_POWER and _is_clipped(frame))
 
     def _take(self, power: float, *, is_clipped: bool) -> None:
-        self.meter.note(power, FRAME_SAMPLES)
         self._level = power_to_dbfs(power)
         self._frames += 1
         self._recent.append(math.sqrt(power))
@@ -95,8 +96,7 @@ class Listener:
         self._follow_speech()
 
     def _follow_noise(self) -> None:
-        floor = max(self._level, power_to_dbfs(1 / 12 / FULL_SCALE**2))
-        self._noise = min(floor, self._noise + _NOISE_RISE_DB * FRAME_SECONDS)
+        self._noise = min(max(self._level, SILENT_DBFS), self._noise + _NOISE_RISE_DB * FRAME_SECONDS)
 
     def _follow_speech(self) -> None:
         loud = self._level > max(QUIET_DBFS, self._noise + SPEECH_OVER_NOISE_DB)

@@ -4,6 +4,7 @@
 """
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -35,6 +36,9 @@ def power_to_dbfs(power: float) -> float:
     return 10 * math.log10(power) if power > 0 else -math.inf
 
 
+SILENT_DBFS: Final = power_to_dbfs(_SILENT_POWER)
+
+
 def dbfs(samples: Samples) -> float:
     """The root mean square of ``samples`` [dBFS]; ``-inf`` for digital silence and for no samples."""
     return power_to_dbfs(mean_square(samples))
@@ -58,14 +62,21 @@ class Meter:
         """The next samples of the stream, any number of them."""
         whole = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
         if whole:
-            for power in mean_squares(samples[:whole]):
-                self.note(power, FRAME_SAMPLES)
+            self.note_frames(mean_squares(samples[:whole]))
         if whole < len(samples):
-            self.note(mean_square(samples[whole:]), len(samples) - whole)
+            self._note(mean_square(samples[whole:]), len(samples) - whole)
 
-    def note(self, power: float, samples: int) -> None:
+    def note_frames(self, powers: Iterable[float]) -> None:
+        """Frames of 20 ms of those mean squares came next."""
+        power = self._power
+        for frame in powers:
+            power = power * _KEEP_FRAME + frame * (1 - _KEEP_FRAME)
+            power = power if power > _SILENT_POWER else 0.0
+        self._power = power
+
+    def _note(self, power: float, samples: int) -> None:
         """So many samples of that mean square came next."""
-        keep = _KEEP_FRAME if samples == FRAME_SAMPLES else math.exp(-samples / (METER_SECONDS * RATE))
+        keep = math.exp(-samples / (METER_SECONDS * RATE))
         power = self._power * keep + power * (1 - keep)
         self._power = power if power > _SILENT_POWER else 0.0
 

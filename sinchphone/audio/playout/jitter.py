@@ -324,8 +324,10 @@ class JitterBuffer:
 
     def _catch_up(self, now: float, tolerance: float) -> None:
         """Far behind the line: go to where the target is, but not beyond the newest packet."""
+        if not self._packets:
+            return
         behind = self.delay(now) - self.target
-        if behind > tolerance and self._packets:
+        if behind > tolerance:
             wanted = self._position + int(behind * RATE)
             self._skip_to(max((p for p in self._packets if p <= wanted), default=min(self._packets)))
 

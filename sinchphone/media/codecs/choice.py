@@ -52,6 +52,7 @@ class AnyDecoder:
 
     def __init__(self) -> None:
         self._codecs: Mapping[int, CodecFormat] = {}
+        self._by_type: dict[int, Decoder] = {}  # those that were asked for
         self._decoders: dict[str, Decoder] = {}
         self._last: Decoder | None = None
         self._noted: Decoder | None = None
@@ -59,6 +60,7 @@ class AnyDecoder:
     def expect(self, codecs: Mapping[int, CodecFormat]) -> None:
         """The codecs that may come, by their payload types. Types of before keep their meaning until they get another one."""
         self._codecs = {**self._codecs, **codecs}
+        self._by_type = {}
 
     def load(self, codecs: Iterable[CodecFormat]) -> None:
         """Make the decoders of these now, since the first one of a codec may take a while. Raises MediaError."""
@@ -109,13 +111,22 @@ class AnyDecoder:
             self._noted.go_back()
 
     def _decoder(self, payload: bytes) -> Decoder | None:
-        codec = self._codecs.get(payload[0]) if payload else None
+        if not payload:
+            return None
+        by_type = self._by_type  # of now: ``expect`` makes another one, in the network thread
+        found = by_type.get(payload[0])
+        return self._find(payload[0], by_type) if found is None else found
+
+    def _find(self, payload_type: int, by_type: dict[int, Decoder]) -> Decoder | None:
+        codec = self._codecs.get(payload_type)
         if codec is None:
             return None
         found = self._decoders.get(codec.name)
         if found is None:
             with suppress(MediaError):  # the network thread asks too, and a packet must not stop it
                 found = self._decoders.setdefault(codec.name, new_decoder(codec))
+        if found is not None:
+            by_type[payload_type] = found
         return found
 
 

@@ -100,7 +100,8 @@ class Inbound:
         resumed = packet.marker and source.is_next(packet.sequence)
         again = self._arrive(packet, source, packet.timestamp, now)
         self.watch.came(now, resumed=resumed)
-        self.expire(now)
+        if self._digits.sounds:
+            self.expire(now)
         self._take_sound(packet, blocks, now, again=again)
         return True
 

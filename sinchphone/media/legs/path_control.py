@@ -175,31 +175,42 @@ class PathControl:
         if self._extension is None:
             return packet
         now = self._clock()
+        link = self._arrival_meter.link
+        if not link.is_due(len(packet) + BELOW_BYTES + EXTENSION_BYTES, now):
+            return packet
         sent = self._numbered.rate(now)
-        padding = self._arrival_meter.link.padding(len(packet) + BELOW_BYTES + EXTENSION_BYTES, sent, now)
-        return pad_packet(packet, padding) if padding and sent + _PADDED * 8 * padding <= _MEAN * self._most else packet
+        padding = link.padding(sent, now)
+        return pad_packet(packet, padding) if sent + _PADDED * 8 * padding <= _MEAN * self._most else packet
 
     def send(self, packet: bytes) -> bool:
         """Send an RTP packet; whether it went out."""
         now, ssrc = self._clock(), int.from_bytes(packet[8:12], "big")
-        self._begun_at = now if self._begun_at is None else self._begun_at
-        if ssrc not in self._by_ssrc:
-            sent = SentPackets()
-            self._by_ssrc[ssrc] = sent, ReportMeter(sent)
-        self._by_ssrc[ssrc][0].add(int.from_bytes(packet[2:4], "big"), len(packet) + BELOW_BYTES, now)
+        if self._begun_at is None:
+            self._begun_at = now
+        size = len(packet) + BELOW_BYTES
+        self._history(ssrc).add(int.from_bytes(packet[2:4], "big"), size, now)
         if self._extension is not None:
             padding = padding_bytes(packet)
             packet = number_packet(packet, self._extension, self._number)
-            self._numbered.add(self._number, len(packet) + BELOW_BYTES, now, padding)
+            size = len(packet) + BELOW_BYTES
+            self._numbered.add(self._number, size, now, padding)
             self._number = (self._number + 1) % SEQUENCES
         if not math.isinf(self._most):
             while self._spent and self._spent[0][0] <= now - 1.0:
                 self._spent.popleft()
-            self._spent.append((now, len(packet) + BELOW_BYTES))
+            self._spent.append((now, size))
         if not self._transmit(packet):
             return False
-        self._sent_bytes[ssrc] += len(packet) + BELOW_BYTES
+        self._sent_bytes[ssrc] += size
         return True
+
+    def _history(self, ssrc: int) -> SentPackets:
+        """Of that stream's packets."""
+        known = self._by_ssrc.get(ssrc)
+        if known is None:
+            sent = SentPackets()
+            known = self._by_ssrc[ssrc] = sent, ReportMeter(sent)
+        return known[0]
 
     def sent_bytes(self, ssrc: int) -> int:
         """Of a stream's packets, what was sent again and all headers with them (as of IPv4)."""

@@ -203,7 +203,8 @@ class Receiver:
             delay, target = self._buffer.delay(now), self._buffer.target
         match pulled:
             case Packet():
-                return self._flow(self._play(pulled, delay + pulled.samples / RATE, target, wanted))
+                sound = self._play(pulled, delay + pulled.samples / RATE, target, wanted)
+                return self._flow(sound) if len(self._tail) else sound
             case Late():
                 return self._flow(self._rejoin(pulled, delay, target, wanted))
             case Lost():
@@ -271,7 +272,8 @@ class Receiver:
 
     def _read(self, payload: bytes) -> Samples:
         """A packet's sound, after what was skimmed over before it; none where it can't be decoded."""
-        self._catch_up()
+        if self._unread:
+            self._catch_up()
         try:
             return self._decoder.decode(payload)
         except MediaError:

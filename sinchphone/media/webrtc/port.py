@@ -39,7 +39,7 @@ from sinchphone.media.port import (
 )
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.formats import agree
-from sinchphone.media.webrtc.ice.local_addresses import usable_addresses
+from sinchphone.media.webrtc.ice.local_addresses import recent_addresses
 from sinchphone.media.webrtc.ice.path_life import PathLife, PathState, waking_time
 from sinchphone.media.webrtc.ice.path_watch import PathWatch
 from sinchphone.media.webrtc.ice.restart import IceRestarts, RestartTerms
@@ -56,8 +56,7 @@ if TYPE_CHECKING:  # loaded where pictures are agreed on
 
 VIDEO_MODULE: Final = "sinchphone.media.webrtc.video"
 _CANCEL_SECONDS: Final = 0.05
-_TEND_SECONDS: Final = 0.5  # between two looks at the path
-_WATCH_SECONDS: Final = 0.5  # between two looks at whether the peer is there
+_WATCH_SECONDS: Final = 0.5  # between two looks at whether the peer is there, and at the path
 
 _log = logging.getLogger(__name__)
 
@@ -339,12 +338,11 @@ class WebRtcPort:
         self._events.put(connected)
         self._direction = SENDRECV
         self._redirect(mirrored(remote.direction))
-        beside = [start_task(self._report(), name="webrtc-reports"), start_task(self._tend(), name="webrtc-path_watch")]
+        reporting = start_task(self._report(), name="webrtc-reports")
         try:
             await self._watch()
         finally:
-            for task in beside:
-                task.cancel()
+            reporting.cancel()
         self._shut()
         self._events.put(PortLost(silent_s=self._life.silent_s(waking_time())))
 
@@ -361,18 +359,6 @@ class WebRtcPort:
             move_seconds=self._options.connect_timeout_s,
         )
 
-    async def _tend(self) -> None:
-        """Ask for a restart where the path needs one, for ever."""
-        assert self._path_watch is not None, "there is a path"
-        while True:
-            await asyncio.sleep(_TEND_SECONDS)
-            now = time.monotonic()
-            if self._path_watch.looks(now):
-                self._path_watch.saw(usable_addresses())
-            reason = self._path_watch.due(now)
-            if reason is not None:
-                self._events.put(RestartWanted(reason=reason))
-
     def _renewal_ended(self, moved: bool) -> None:
         assert self._path_watch is not None, "there was a path"
         self._path_watch.ended(time.monotonic(), moved=moved, addresses=self._path.ice.gathered_from)
@@ -381,7 +367,7 @@ class WebRtcPort:
             self._events.put(Moved(pair=self._path.ice.pair_type))
 
     async def _watch(self) -> None:
-        """Until nothing has come for too long, or the peer closed its side."""
+        """Until nothing has come for too long, or the peer closed its side; asks for a restart where the path needs one."""
         pause = min(_WATCH_SECONDS, self._options.lost_after_s / 8)
         while not self._gone.is_set():
             state, was_away = self._life.look(waking_time())
@@ -391,9 +377,19 @@ class WebRtcPort:
                 self._path_watch.woke(time.monotonic())
             self._expired = state is PathState.EXPIRED
             self._settle_sending()
+            self._tend(time.monotonic())
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._gone.wait()
+
+    def _tend(self, now: float) -> None:
+        """Ask for a restart where the path needs one."""
+        assert self._path_watch is not None, "there is a path"
+        if self._path_watch.looks(now):
+            self._path_watch.saw(recent_addresses())
+        reason = self._path_watch.due(now)
+        if reason is not None:
+            self._events.put(RestartWanted(reason=reason))
 
     def _settle_sending(self, *, anew: bool = False) -> None:
         """Send as long as the peer wants to hear us and answers (RFC 7675 5.1); ``anew``: something else was agreed on."""

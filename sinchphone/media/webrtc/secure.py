@@ -10,12 +10,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, cast
 
 from sinchphone.errors import MediaError
 from sinchphone.media.network import srtp_library
 from sinchphone.media.network.simulated_line import LineSimulator
-from sinchphone.media.port import PortOptions
+from sinchphone.media.port import PacketTap, PortOptions
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.agent import IceConnection, IceCredentials, IceListener
 from sinchphone.media.webrtc.identity import IDENTITIES, DtlsIdentity
@@ -68,7 +69,8 @@ class SecurePath:
             if self.ice is ice:
                 told.broken()
 
-        listener = IceListener(on_candidate, self._receive, self._below.put, told.alive, broken, told.no_relay)
+        take = self._take if self._line is None else partial(self._line.carry, on=self._take)
+        listener = IceListener(on_candidate, take, self._below.put, told.alive, broken, told.no_relay)
         ice = IceConnection(self._options, IceCredentials(local.ufrag, local.password), listener)
         return ice
 
@@ -108,7 +110,8 @@ class SecurePath:
             protected = session.protect_rtcp(packet) if is_rtcp(packet) else session.protect(packet)
         except srtp_library.SrtpError:
             return False
-        self._tell_tap(packet, is_ours=True)
+        if self._options.tap is not None:
+            self._tell(self._options.tap, packet, is_ours=True)
         if self._line is None:
             return self.ice.send_media(protected)
         self._line.carry(protected, self._send_late)
@@ -140,12 +143,6 @@ class SecurePath:
         if self._dtls.state != "connected":
             raise MediaError("the encryption with the peer could not be agreed on (DTLS)")
 
-    def _receive(self, data: bytes) -> None:
-        if self._line is not None:
-            self._line.carry(data, self._take)
-        else:
-            self._take(data)
-
     def _take(self, data: bytes) -> None:
         session = self._dtls._rx_srtp
         if not self._open or session is None:
@@ -156,13 +153,14 @@ class SecurePath:
             plain = session.unprotect_rtcp(data) if control else session.unprotect(data)
         except (srtp_library.SrtpError, ValueError):  # not from our peer, or an old packet again, or longer than the library takes
             return
-        self._tell_tap(plain, is_ours=False)
+        if self._options.tap is not None:
+            self._tell(self._options.tap, plain, is_ours=False)
         self._listener.packet(plain, control)
 
-    def _tell_tap(self, packet: bytes, *, is_ours: bool) -> None:
-        if self._options.tap is not None and not is_rtcp(packet):
+    def _tell(self, tap: PacketTap, packet: bytes, *, is_ours: bool) -> None:
+        if not is_rtcp(packet):
             here, there = self.ice.addresses
-            self._options.tap(packet, here if is_ours else there, there if is_ours else here)
+            tap(packet, here if is_ours else there, there if is_ours else here)
 
     def _state_changed(self) -> None:
         if self._open and self._dtls.state == "closed":

@@ -10,6 +10,7 @@ alone lowers the rate: without a queue it's the line's, and the answer to it is 
 """
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -93,7 +94,7 @@ class CongestionController:
         self._budget = _FIRST
         self._proven = 0.0  # so much was carried when a queue had gone
         self._capacity: float | None = None  # where a queue began
-        self._carried: list[tuple[float, PathSample]] = []  # when, and what was sent without a queue
+        self._carried: deque[tuple[float, PathSample]] = deque()  # when, and what was sent without a queue
         self._full_at: float | None = None  # since when the path is full without a delay
         self._episode: _Episode | None = None
         self._congested_at = self._drained_at = -math.inf
@@ -235,8 +236,9 @@ class CongestionController:
 
     def _rise(self, sample: PathSample, now: float, since: float) -> None:
         """No queue: what was sent is carried."""
-        self._carried = [(at, each) for at, each in self._carried if now - at < _TRIED_SECONDS]
-        if sample.delivered is not None and any(_is_full(sample.delivered, sample, each) for _, each in self._carried):
+        while self._carried and now - self._carried[0][0] >= _TRIED_SECONDS:
+            self._carried.popleft()
+        if self._is_full(sample) and sample.delivered is not None:
             self._note_full(sample.delivered, now)
             return
         self._full_at = None
@@ -269,7 +271,7 @@ class CongestionController:
 
     def _limit(self, sample: PathSample, now: float) -> float:
         """So far is a rise believed: in steps, and not beyond the link."""
-        carried = max(each.sent for _, each in self._carried)
+        carried = max([each.sent for _, each in self._carried])
         if sample.link is None:
             if self.has_pictures and carried > _LEAST_PICTURES and self._others.fastest in (0.0, math.inf):  # it never looked slow
                 return max(self._budget if sample.sent > _USED_BY_PICTURES * self._budget else 0.0, _BEYOND * carried)
@@ -282,6 +284,13 @@ class CongestionController:
         usual = _BEST_COPIED if math.isinf(self._congested_at) else _BEST_SOUND
         bounded = min(max(_BEYOND * carried, usual), _SHARE * sample.link)
         return bounded if sample.link > _BUSY * carried else carried  # a slower link was only busy when it was measured
+
+    def _is_full(self, sample: PathSample) -> bool:
+        """Whether no more of it arrives than of less that was sent before, and more gets lost."""
+        delivered = sample.delivered
+        if delivered is None or sample.loss < _LOSS:
+            return False
+        return any(_falls_out(delivered, sample, each) for _, each in self._carried)
 
     def _note_full(self, delivered: float, now: float) -> None:
         """More is sent and no more arrives: once is chance."""
@@ -319,7 +328,7 @@ def _is_faster(link: float | None, capacity: float) -> bool:
     return link is None or link > _PROBE * capacity or link < _BUSY * capacity
 
 
-def _is_full(delivered: float, sample: PathSample, before: PathSample) -> bool:
+def _falls_out(delivered: float, sample: PathSample, before: PathSample) -> bool:
     """Whether nearly all of what was added since falls out of a queue that is too short to be seen."""
     if before.delivered is None or sample.sent < _MORE * before.sent or sample.loss < before.loss + _LOSS:
         return False

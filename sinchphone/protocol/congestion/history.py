@@ -58,8 +58,8 @@ class SentPackets:
         span = (until - after) % SEQUENCES
         if span >= PAST:
             return 0
-        found = (self._by_number.get((after + step) % SEQUENCES) for step in range(1, min(span, _KEPT) + 1))
-        return sum(packet.size for packet in found if packet is not None)
+        found = [self._by_number.get((after + step) % SEQUENCES) for step in range(1, min(span, _KEPT) + 1)]
+        return sum([packet.size for packet in found if packet is not None])
 
     def rate(self, until: float) -> float:
         """What was sent in the second before ``until`` [bit/s], or since the first packet."""
@@ -82,6 +82,7 @@ class SentPackets:
         return octets
 
     def _forget(self, until: float) -> None:
-        self._forgotten_until = max(until, self._forgotten_until)
-        while self._recent and self._recent[0].sent_at <= until - _RATE_SECONDS:
-            self._recent_octets -= self._recent.popleft().size
+        self._forgotten_until = max(self._forgotten_until, until)
+        since, recent = until - _RATE_SECONDS, self._recent
+        while recent and recent[0].sent_at <= since:
+            self._recent_octets -= recent.popleft().size

@@ -43,13 +43,15 @@ class LinkRate:
         self._recent: deque[tuple[float, int, float]] = deque()  # when sent, bytes, transit
         self._paces: deque[tuple[float, float]] = deque(maxlen=_KNOWN)  # when sent, seconds for each byte
 
-    def padding(self, size: int, sent: float, now: float) -> int:
-        """Bytes to add to a packet of ``size`` that is about to be sent, where ``sent`` bit/s are sent now; mostly 0."""
+    def is_due(self, size: int, now: float) -> bool:
+        """Whether a packet of ``size`` that is about to be sent should be padded; mostly not."""
         mean = self._mean_size = size if self._mean_size is None else self._mean_size + _MEMORY * (size - self._mean_size)
         if self._due_at is None:
             self._due_at = now + _FIRST_SECONDS
-        if now < self._due_at or (self._begun >= _EAGER and size > _SMALL * mean and now < self._due_at + _PAUSE_SECONDS):
-            return 0
+        return now >= self._due_at and (self._begun < _EAGER or size <= _SMALL * mean or now >= self._due_at + _PAUSE_SECONDS)
+
+    def padding(self, sent: float, now: float) -> int:
+        """Bytes to add to the packet that is due, where ``sent`` bit/s are sent now."""
         self._begun += 1
         self._due_at = now + (self._eager_seconds if self._begun < _EAGER else _SECONDS)
         return max(_LEAST_PADDING, min(_MOST_PADDING, round(_LONGER * sent / 8)))

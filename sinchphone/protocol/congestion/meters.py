@@ -119,12 +119,14 @@ class ArrivalMeter:
         return missing / count if count else 0.0
 
     def _delivered(self) -> float | None:
-        times = sorted(packet.arrived_at or 0.0 for packet in self._arrived)
-        if len(times) < _FEWEST or times[-1] - times[0] < _WINDOW / 4:
+        times = [packet.arrived_at or 0.0 for packet in self._arrived]
+        if len(times) < _FEWEST:
             return None
-        first = min(self._arrived, key=lambda packet: packet.arrived_at or 0.0)
-        octets = sum(packet.size for packet in self._arrived) - first.size
-        return octets * 8 / (times[-1] - times[0])
+        first, last = min(times), max(times)
+        if last - first < _WINDOW / 4:
+            return None
+        octets = sum([packet.size for packet in self._arrived]) - self._arrived[times.index(first)].size
+        return octets * 8 / (last - first)
 
 
 class ReportMeter:

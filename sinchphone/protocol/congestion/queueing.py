@@ -47,7 +47,7 @@ class QueueDelay:
         """What all of the last packets have waited [s]: jitter and single late packets are no queue."""
         if not self._recent:
             return 0.0
-        base = min(lowest for _, lowest in self._slots)
+        base = min([lowest for _, lowest in self._slots])
         return max(0.0, self._fastest(self._recent[-1][0]) - base)
 
     @property
@@ -62,6 +62,6 @@ class QueueDelay:
         return (min(late) - min(early)) / ((now - begun) / 2)
 
     def _fastest(self, now: float) -> float:
-        times = list(self._recent)
-        count = max(min(_FEWEST_TO_COMPARE, len(times)), sum(at > now - _STANDING for at, _ in times))
-        return min(transit for _, transit in times[-count:])
+        transits = [transit for _, transit in self._recent]
+        count = max(min(_FEWEST_TO_COMPARE, len(transits)), sum([at > now - _STANDING for at, _ in self._recent]))
+        return min(transits[-count:])

@@ -224,6 +224,11 @@ class DigitReceiver:
             digits += self._finish(now) if event.end else []
         return digits
 
+    @property
+    def sounds(self) -> bool:
+        """Whether a digit's end is waited for."""
+        return self._sounding is not None
+
     def expire(self, now: float) -> list[Digit]:
         """The digit whose end was lost, once nothing of it has come for a while."""
         if self._sounding is None or now - self._sounding.heard_at < _SILENT_SECONDS:

@@ -36,7 +36,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         (secure, "RETIRE_SECONDS"),
     ):
         monkeypatch.setattr(home, name, getattr(home, name) / 5)
-    monkeypatch.setattr(port, "_TEND_SECONDS", 0.1)
+    monkeypatch.setattr(port, "_WATCH_SECONDS", 0.1)
 
 
 @pytest.mark.parametrize("who", ["caller", "callee"])
@@ -187,7 +187,7 @@ async def test_a_dead_path_is_noticed_and_the_sound_comes_back() -> None:
 async def test_other_addresses_of_the_machine_are_reason_enough(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     async with a_call() as (caller, callee):
         hearing = start_task(hear(callee, 3.0), name="hear")
-        monkeypatch.setattr(port, "usable_addresses", lambda: ("192.0.2.123",))
+        monkeypatch.setattr(port, "recent_addresses", lambda: ("192.0.2.123",))
         assert "addresses" in (await caller.wait_for(RestartWanted)).reason
         await caller.wait_for(Moved)
         await callee.wait_for(Moved)

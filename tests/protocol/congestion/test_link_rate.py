@@ -25,7 +25,7 @@ class Sound:
         for frame in range(round(seconds / FRAME)):
             self.now += FRAME
             size = self._sizes[frame % 50 < 40]
-            padding = self.link.padding(size, 8 * size / FRAME, self.now)
+            padding = self.link.padding(8 * size / FRAME, self.now) if self.link.is_due(size, self.now) else 0
             self.padded += padding > 0
             self._free_at = max(self.now, self._free_at) + 8e-3 * (size + padding) / self._kbps
             self._sent.add(frame, size + padding, self.now, padding)
