@@ -12,16 +12,17 @@ all mixed, each with a mix and an encoder of their own, as rooms did it once: a 
 """
 
 import asyncio
-import json
 import sys
 import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import call_ends
 import numpy as np
+from call_ends import CallProcess, watch
 from figures import median, percentile, table
-from media_cpu import MAX_LINE_BYTES, PATIENCE_S, SETTLE_S, OurEnd
+from media_cpu import OurEnd
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame
 from sinchphone.audio.levels.talkers import TALKERS
@@ -80,38 +81,20 @@ class Timed:
 
 
 async def serve(role: str, seats: int, speaking: int, talkers: int) -> None:
-    """One process: obeys the lines of standard input, one after the other."""
+    """One process, with its end of each call."""
     timed = Timed()
     async with MediaThread() as media:
         rooms = Rooms(media, seats_per_room=seats, talkers=talkers)
         make = partial(Talker, media=media, speaking=speaking) if role == PHONES else partial(SeatEnd, media=media, rooms=rooms)
         ends = [make(number) for number in range(seats)]
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            order, argument = json.loads(line)
-            print(json.dumps(await _obey(ends, timed, order, argument)), flush=True)
+        await call_ends.serve(partial(_obey, ends, timed))
 
 
 async def _obey(ends: list[Any], timed: Timed, order: str, argument: Any) -> Any:
-    match order:
-        case "offer":
-            return [await end.offer() for end in ends]
-        case "answer":
-            return [await end.answer(offer) for end, offer in zip(ends, argument, strict=True)]
-        case "accept":
-            return [await end.accept(answer) for end, answer in zip(ends, argument, strict=True)]
-        case "connect":
-            async with asyncio.timeout(PATIENCE_S):
-                await asyncio.gather(*(end.connect() for end in ends))
-            return await asyncio.sleep(SETTLE_S)
-        case "measure":
-            timed.works.clear()
-            timed.cpu.clear()
-            cpu, heard = time.process_time(), [end.frames for end in ends]
-            await asyncio.sleep(argument)
-            loud = [end.frames - before for end, before in zip(ends, heard, strict=True)]
-            return {"cpu": time.process_time() - cpu, "works": timed.works, "ticks_cpu": timed.cpu, "heard": loud}
-        case _:
-            raise AssertionError(order)
+    timed.works.clear()
+    timed.cpu.clear()
+    found = await call_ends.obey(ends, order, argument)
+    return {**found, "works": timed.works, "ticks_cpu": timed.cpu} if order == "measure" else found
 
 
 @dataclass(frozen=True)
@@ -133,40 +116,11 @@ class Load:
         return self.late_ms < 1000 * FRAME_SECONDS and self.ticked > 0.98
 
 
-class Process:
-    """A child that obeys."""
-
-    def __init__(self, child: asyncio.subprocess.Process) -> None:
-        self.child = child
-
-    @classmethod
-    async def start(cls, role: str, seats: int, speaking: int, talkers: int) -> "Process":
-        pipe = asyncio.subprocess.PIPE
-        command = (sys.executable, __file__, "--serve", role, str(seats), str(speaking), str(talkers))
-        return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=4 * MAX_LINE_BYTES))
-
-    async def ask(self, order: str, argument: Any = None) -> Any:
-        assert self.child.stdin is not None and self.child.stdout is not None
-        self.child.stdin.write(json.dumps([order, argument]).encode() + b"\n")
-        return json.loads(await self.child.stdout.readline())
-
-    async def end(self) -> None:
-        self.child.kill()
-        await self.child.wait()
-
-
 async def load_of(seats: int, seconds: float, *, speaking: int | None = None, talkers: int = TALKERS) -> Load:
     """Fill a room and watch it for ``seconds``. ``speaking``: how many never stop, all where it isn't said."""
-    of = seats, seats if speaking is None else speaking, talkers
-    room, phones = await Process.start(ROOM, *of), await Process.start(PHONES, *of)
-    try:
-        async with asyncio.timeout(3 * PATIENCE_S + seconds):
-            await phones.ask("accept", await room.ask("answer", await phones.ask("offer")))
-            await asyncio.gather(*(each.ask("connect") for each in (room, phones)))
-            ours, theirs = await asyncio.gather(*(each.ask("measure", seconds) for each in (room, phones)))
-    finally:
-        await room.end()
-        await phones.end()
+    of = [str(each) for each in (seats, seats if speaking is None else speaking, talkers)]
+    phones, room = [await CallProcess.start(sys.executable, __file__, "--serve", role, *of) for role in (PHONES, ROOM)]
+    theirs, ours = await watch(phones, room, seconds)
     works, expected = ours["works"], seconds / FRAME_SECONDS
     return Load(
         100 * ours["cpu"] / seconds,

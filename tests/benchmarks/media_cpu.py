@@ -17,13 +17,15 @@ import itertools
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+import call_ends
 import stock
+from call_ends import CallEnd, CallProcess, watch
 from figures import median, table
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -38,26 +40,9 @@ from tests.suite import guests
 PROJECT = Path(__file__).parents[2]
 QUARTER = 25  # samples of a period, about: one of two that are so far apart isn't near zero
 
-PATIENCE_S = 30.0
-SETTLE_S = 1.0  # from connected to the first measurement: imports, jitter buffers
 KINDS = ("stock aiortc", "sinchphone")
 LIBWEBRTC: Final = "libwebrtc M152"
 HZ: Final = {"caller": 440.0, "callee": 620.0}
-MAX_LINE_BYTES = 1024 * 1024
-
-
-class End(Protocol):
-    """One end of one call. Offers and answers carry their candidates. ``frames`` of sound were heard so far."""
-
-    frames: int
-
-    async def offer(self) -> str: ...
-
-    async def answer(self, offer: str) -> str: ...
-
-    async def accept(self, answer: str) -> None: ...
-
-    async def connect(self) -> None: ...
 
 
 class StockEnd(stock.Peer):
@@ -116,32 +101,10 @@ class OurEnd:
 
 
 async def serve(kind: str, role: str, calls: int) -> None:
-    """One process: obeys the lines of standard input, one after the other."""
+    """One process, with its end of each call."""
     async with MediaThread() as media:
-        ends: list[End] = [StockEnd(HZ[role]) if kind == KINDS[0] else OurEnd(HZ[role], media) for _ in range(calls)]
-        while line := await asyncio.to_thread(sys.stdin.readline):
-            order, argument = json.loads(line)
-            print(json.dumps(await _obey(ends, order, argument)), flush=True)
-
-
-async def _obey(ends: list[End], order: str, argument: Any) -> Any:
-    match order:
-        case "offer":
-            return [await end.offer() for end in ends]
-        case "answer":
-            return [await end.answer(offer) for end, offer in zip(ends, argument, strict=True)]
-        case "accept":
-            return [await end.accept(answer) for end, answer in zip(ends, argument, strict=True)]  # type: ignore[func-returns-value]
-        case "connect":
-            async with asyncio.timeout(PATIENCE_S):
-                await asyncio.gather(*(end.connect() for end in ends))
-            return await asyncio.sleep(SETTLE_S)
-        case "measure":
-            cpu, heard = time.process_time(), [end.frames for end in ends]
-            await asyncio.sleep(argument)
-            return [time.process_time() - cpu, [end.frames - before for end, before in zip(ends, heard, strict=True)]]
-        case _:
-            raise AssertionError(order)
+        ends: list[CallEnd] = [StockEnd(HZ[role]) if kind == KINDS[0] else OurEnd(HZ[role], media) for _ in range(calls)]
+        await call_ends.serve(partial(call_ends.obey, ends))
 
 
 @dataclass(frozen=True)
@@ -152,44 +115,20 @@ class Cost:
     worst_heard: float
 
 
-class Process:
-    """A child that obeys."""
-
-    def __init__(self, child: asyncio.subprocess.Process) -> None:
-        self.child = child
-
-    @classmethod
-    async def start(cls, kind: str, role: str, calls: int) -> "Process":
-        command: tuple[str, ...] = (sys.executable, __file__, "--serve", kind, role, str(calls))
-        if kind == LIBWEBRTC:
-            python = guests.folder_of(guests.WRTC) / "bin" / "python"
-            command = (str(python), str(Path(__file__).with_name("media_cpu_wrtc.py")), str(HZ[role]), str(calls))
-        pipe, environment = asyncio.subprocess.PIPE, {**os.environ, "PYTHONPATH": str(PROJECT)}
-        return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=MAX_LINE_BYTES, env=environment))
-
-    async def ask(self, order: str, argument: Any = None) -> Any:
-        assert self.child.stdin is not None and self.child.stdout is not None
-        self.child.stdin.write(json.dumps([order, argument]).encode() + b"\n")
-        return json.loads(await self.child.stdout.readline())
-
-    async def end(self) -> None:
-        self.child.kill()
-        await self.child.wait()
+async def start(kind: str, role: str, calls: int) -> CallProcess:
+    """A process with such ends."""
+    command: tuple[str, ...] = (sys.executable, __file__, "--serve", kind, role, str(calls))
+    if kind == LIBWEBRTC:
+        python = guests.folder_of(guests.WRTC) / "bin" / "python"
+        command = (str(python), str(Path(__file__).with_name("media_cpu_wrtc.py")), str(HZ[role]), str(calls))
+    return await CallProcess.start(*command, environment={**os.environ, "PYTHONPATH": str(PROJECT)})
 
 
 async def cost(kind: str, calls: int, seconds: float) -> Cost:
     """Set up ``calls`` calls at once between two processes and watch them for ``seconds``."""
-    caller, callee = await Process.start(kind, "caller", calls), await Process.start(kind, "callee", calls)
-    try:
-        async with asyncio.timeout(2 * PATIENCE_S + seconds):
-            await caller.ask("accept", await callee.ask("answer", await caller.ask("offer")))
-            await asyncio.gather(*(each.ask("connect") for each in (caller, callee)))
-            found = await asyncio.gather(*(each.ask("measure", seconds) for each in (caller, callee)))
-    finally:
-        await caller.end()
-        await callee.end()
-    cpu = sum(each[0] for each in found) / 2
-    return Cost(100 * cpu / seconds / calls, min(min(each[1]) for each in found) / (seconds * 50))
+    found = await watch(await start(kind, "caller", calls), await start(kind, "callee", calls), seconds)
+    cpu = sum(each["cpu"] for each in found) / 2
+    return Cost(100 * cpu / seconds / calls, min(min(each["heard"]) for each in found) / (seconds * 50))
 
 
 async def measure(calls: int, seconds: float, rounds: int = 1, kinds: Sequence[str] = KINDS) -> dict[str, Cost]:

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from quality_lines import be_busy, milliseconds, tell
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples
 from sinchphone.media.clock import FrameClock
@@ -39,17 +40,6 @@ from sinchphone.protocol.sdp.jsep import Candidate, Description
 from sinchphone.tasks import start_task
 
 BLOCK = 480
-BUSY_EVERY_S = 0.5
-
-
-def tell(**what: Any) -> None:
-    """From any thread: one write for a line."""
-    sys.stdout.write(json.dumps(what) + "\n")
-    sys.stdout.flush()
-
-
-def milliseconds() -> float:
-    return 1000 * time.monotonic()
 
 
 class Voice:
@@ -228,15 +218,6 @@ class StockEnd:
             return None
         pulled, self._rest = self._rest[:samples], self._rest[samples:]
         return pulled
-
-
-async def be_busy(seconds: float) -> None:
-    """Do something else in this loop, again and again."""
-    while True:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            pass
-        await asyncio.sleep(BUSY_EVERY_S - seconds)
 
 
 async def serve(kind: str, heard: Path, said: Path, slower: float) -> None:
