@@ -1,7 +1,15 @@
 """What an exchange of several processes takes: two beside one, with the CPU of Redis; many devices that wait. ``soak.py``: for minutes.
 
-usage: python tests/benchmarks/growth.py [DEVICES [CALLS [ROUNDS]]]    CPU a call with one process and with two; bound: 1.25 times
+usage: python tests/benchmarks/growth.py [DEVICES [CALLS [ROUNDS [RATE]]]]   CPU a call with one process and with two; bound: 1.25 times
        python tests/benchmarks/growth.py --devices 10000               memory of a device with two polls, over two processes; bound: 30 KiB
+
+Each process has the same load, whether there are one or two: so many devices, and so many calls that begin a second (RATE), each when its
+time has come, whatever became of those before. That is what is added to an exchange with a process, and at that rate no core is busy all
+the time. Each call is from a device at one process to a device at the next one: behind a balancer half of them stay at one of two.
+
+Beside it the same calls as fast as they go, eight at a time: there each of two processes has half the load of one, and so half as many
+requests to put together in one question to Redis; and they, Redis and the load compute on the same cores. What that costs two processes
+that share nothing, each with a Redis of its own, is told too: it isn't the sharing's.
 
 Capacity is computed from the CPU a call, and called so: nobody measured it.
 """
@@ -16,11 +24,14 @@ from typing import Final
 
 import load
 from figures import median, table
+from redis import Redis
 from store_cost import redis_server
 
 PROCESSES: Final = 2
 BOUND: Final = 1.25
 DEVICE_BOUND_KIB: Final = 30
+WARM_CALLS: Final = 10  # of each process, before what is measured
+LATE_S: Final = 1.0
 LOADS: Final = 4  # processes that play devices: each device has two connections, and a process a limit of them
 
 
@@ -38,8 +49,34 @@ class Group:
     def memory_bytes(self) -> int:
         return sum(host.memory_bytes() for host in self.hosts)
 
+    def asked(self) -> int:
+        """How many scripts were run and how often the feed was read until now."""
+        with Redis.from_url(self.store) as client:
+            done: dict[str, dict[str, int]] = client.info("commandstats")
+        return sum(done.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "xread"))
+
     def url(self, number: int) -> str:
         return self.hosts[number % len(self.hosts)].url
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a call: CPU of all processes and of Redis [ms], and what Redis was asked. ``late_s``: by how much the calls took longer than they
+    should have, or how long where they went as fast as they could [s]."""
+
+    cpu_ms: float
+    asked: float
+    late_s: float
+
+
+@dataclass(frozen=True)
+class All:
+    """What several groups compute."""
+
+    groups: Sequence[Group]
+
+    def cpu_s(self) -> float:
+        return sum(group.cpu_s() for group in self.groups)
 
 
 @asynccontextmanager
@@ -67,43 +104,58 @@ async def devices_of(group: Group, count: int) -> AsyncIterator[list[load.Phone]
             await asyncio.wait(polls)
 
 
-async def call_cost(processes: int, devices: int, calls: int, *, apart: bool = False) -> float:
-    """CPU of all processes and of Redis for a call until it rings [ms]; the callee is at the next process. ``apart``: they share nothing,
-    each has a Redis and devices of its own."""
+async def call_cost(processes: int, devices: int, calls: int, rate: float = 0.0, *, apart: bool = False) -> Cost:
+    """What a call costs until it rings; the callee is at the next process. ``devices``, ``calls`` and ``rate`` (calls a second) are each
+    process's; where that is 0 the calls of one process are made over all, as fast as they go, some at a time. ``apart``: the processes
+    share nothing, each has a Redis and devices of its own."""
     async with AsyncExitStack() as stack:
         sizes = [1] * processes if apart else [processes]
-        groups = [await stack.enter_async_context(grouped(size, devices)) for size in sizes]
-        phones = [await stack.enter_async_context(devices_of(group, devices // len(groups))) for group in groups]
-        calling = [phones[at % len(groups)][at // len(groups) % len(phones[0])] for at in range(calls)]
-        called = [phones[at % len(groups)][(at // len(groups) + 1) % len(phones[0])] for at in range(calls)]
-        pairs = zip(calling, called, strict=True)
-        found = await load.phase(All(groups), [lambda one=one, other=other: one.call(other) for one, other in pairs])  # type: ignore[misc]
-        return 1000 * found.cpu_s / found.count
+        groups = [await stack.enter_async_context(grouped(size, processes * devices)) for size in sizes]
+        phones = [await stack.enter_async_context(devices_of(group, processes * devices // len(groups))) for group in groups]
+        made = calls * processes if rate else calls
+        calling = [phones[at % len(groups)][at // len(groups) % len(phones[0])] for at in range(made)]
+        called = [phones[at % len(groups)][(at // len(groups) + 1) % len(phones[0])] for at in range(made)]
+        pairs = list(zip(calling, called, strict=True))
+        for one, other in pairs[: WARM_CALLS * processes]:
+            await one.call(other)
+        work = [lambda one=one, other=other: one.call(other) for one, other in pairs]
+        everything, asked = All(groups), sum(group.asked() for group in groups)
+        found = await (load.paced(everything, work, rate * processes) if rate else load.phase(everything, work))
+        asked = sum(group.asked() for group in groups) - asked
+        return Cost(1000 * found.cpu_s / found.count, asked / found.count, found.seconds - (made / (rate * processes) if rate else 0))
 
 
-@dataclass(frozen=True)
-class All:
-    """What several groups compute."""
-
-    groups: Sequence[Group]
-
-    def cpu_s(self) -> float:
-        return sum(group.cpu_s() for group in self.groups)
-
-
-def compare(devices: int, calls: int, rounds: int) -> str:
+def compare(devices: int, calls: int, rounds: int, rate: float) -> str:
     """One process, two, and two that share nothing, in turns: what those cost beside one is the machine's, not the sharing's."""
-    costs: list[tuple[float, float, float]] = []
-    for _ in range(rounds):
-        one, two = (asyncio.run(call_cost(processes, devices, calls)) for processes in (1, PROCESSES))
-        costs.append((one, two, asyncio.run(call_cost(PROCESSES, devices, calls, apart=True))))
-    one, two, apart = (median(cost) for cost in zip(*costs, strict=True))
-    rows = {"1 on Redis": one, f"{PROCESSES} on Redis": two, f"{PROCESSES} that share nothing": apart}
-    found = table(
-        "processes", ["CPU ms a call", "calls a second and core, computed"], {name: [cost, 1000 / cost] for name, cost in rows.items()}
-    )
-    beside = " / ".join(f"{median(cost[1] / cost[at] for cost in costs):.2f}" for at in (0, 2))
-    return f"{found}\ntwo processes: {beside} times the CPU of one / of two that share nothing (bound {BOUND:g})"
+    paced, full = (_costs(devices, calls, rounds, at) for at in (rate, 0.0))
+    names = ("1 on Redis", f"{PROCESSES} on Redis", f"{PROCESSES} that share nothing")
+    columns = ["CPU ms", "asked of Redis", "full: CPU ms", "full: asked"]
+    rows: dict[str, list[float | str]] = {}
+    for at, name in enumerate(names):
+        rows[name] = [median(getattr(turn[at], what) for turn in costs) for costs in (paced, full) for what in ("cpu_ms", "asked")]
+    found = [table(f"a call, {rate:g} a second and process", columns, rows)]
+    for what, costs in (("two processes", paced), ("as fast as they go", full)):
+        one, apart = (median(turn[1].cpu_ms / turn[at].cpu_ms for turn in costs) for at in (0, 2))
+        found.append(
+            f"{what}: {one:.2f} / {apart:.2f} times the CPU of one / of two that share nothing" + f" (bound {BOUND:g})" * (costs is paced)
+        )
+    found.append(f"calls a second and core with two, computed: {1000 / median(turn[1].cpu_ms for turn in paced):.0f}")
+    late = max(cost.late_s for turn in paced for cost in turn)
+    if late > LATE_S:
+        found.append(f"the calls came up to {late:.1f} s late: the machine was too busy for that many a second")
+    return "\n".join(found)
+
+
+def _costs(devices: int, calls: int, rounds: int, rate: float) -> list[tuple[Cost, Cost, Cost]]:
+    """Of each round: with one process, with two, with two that share nothing."""
+    return [
+        (
+            asyncio.run(call_cost(1, devices, calls, rate)),
+            asyncio.run(call_cost(PROCESSES, devices, calls, rate)),
+            asyncio.run(call_cost(PROCESSES, devices, calls, rate, apart=True)),
+        )
+        for _ in range(rounds)
+    ]
 
 
 async def device_memory(count: int) -> float:
@@ -161,8 +213,8 @@ def main(arguments: Sequence[str]) -> None:
             found = asyncio.run(device_memory(int(count)))
             print(f"memory of a device with two polls, over {PROCESSES} processes: {found:.1f} KiB (bound {DEVICE_BOUND_KIB})")
         case _:
-            devices, calls, rounds = (int(one) for one in (*arguments, *("40", "300", "3")[len(arguments) :]))
-            print(compare(devices, calls, rounds))
+            devices, calls, rounds, rate = (int(one) for one in (*arguments, *("40", "300", "3", "25")[len(arguments) :]))
+            print(compare(devices, calls, rounds, rate))
 
 
 if __name__ == "__main__":

@@ -261,6 +261,19 @@ async def phase(host: Measured, each: Sequence[Callable[[], Awaitable[float]]]) 
     return Phase(count=len(took), took=took, seconds=time.monotonic() - began, cpu_s=host.cpu_s() - cpu_s)
 
 
+async def paced(host: Measured, each: Sequence[Callable[[], Awaitable[float]]], rate: float) -> Phase:
+    """Begin so many a second, each when its time has come, whatever became of those before."""
+    loop = asyncio.get_running_loop()
+    began, cpu_s = loop.time(), host.cpu_s()
+
+    async def one(number: int, work: Callable[[], Awaitable[float]]) -> float:
+        await asyncio.sleep(began + number / rate - loop.time())
+        return await work()
+
+    took = await asyncio.gather(*(one(number, work) for number, work in enumerate(each)))
+    return Phase(count=len(took), took=took, seconds=loop.time() - began, cpu_s=host.cpu_s() - cpu_s)
+
+
 async def measure(devices: int, calls: int, *, profile: str = "", store: str = "", store_pid: int = 0, settle_s: float = SETTLE_S) -> Load:
     """All phases on an exchange of its own, which has a file for a store, or what is at that address, of that process."""
     async with hosted(devices, profile, store) as host, AsyncExitStack() as stack:

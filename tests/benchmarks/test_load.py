@@ -31,8 +31,23 @@ def test_what_a_store_on_redis_costs_is_measured_beside_what_a_file_does() -> No
 @pytest.mark.skipif(
     shutil.which("redis-server") is None and not os.environ.get("SINCHPHONE_REQUIRE_PEERS"), reason="redis-server is not installed"
 )
-def test_two_processes_are_measured_beside_one() -> None:
-    assert asyncio.run(growth.call_cost(2, 2, 2)) >= 0
+def test_two_processes_are_measured_beside_one_at_the_same_rate_each_and_as_fast_as_they_go() -> None:
+    paced, full = (asyncio.run(growth.call_cost(2, 2, 2, rate)) for rate in (4.0, 0.0))
+    assert min(paced.cpu_ms, full.cpu_ms) >= 0  # so few may take less than the system's clock ticks
+    assert min(paced.asked, full.asked) > 0
+    assert paced.late_s > -4 / 8  # the last of four begins after three eighths of a second
+
+
+def test_what_two_processes_cost_beside_one_is_told_with_whether_the_load_came_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = {1: growth.Cost(5.0, 6.0, 0.0), 2: growth.Cost(6.0, 7.0, 1.5)}
+
+    async def cost(processes: int, *about: float, apart: bool = False) -> growth.Cost:
+        return costs[processes]
+
+    monkeypatch.setattr(growth, "call_cost", cost)
+    told = growth.compare(2, 2, 1, 4.0)
+    assert "two processes: 1.20 / 1.00 times the CPU of one / of two that share nothing (bound 1.25)" in told
+    assert "up to 1.5 s late" in told
 
 
 @pytest.mark.skipif(
