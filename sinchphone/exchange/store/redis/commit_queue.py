@@ -16,9 +16,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final, TypeAlias
 
+from sinchphone.exchange.store.redis.answers import Word
 from sinchphone.exchange.store.redis.changes import Change, read_entry, token_of, write_batch
 from sinchphone.exchange.store.redis.connection import key_of
-from sinchphone.exchange.store.redis.pipeline import LuaScript, Pipeline, Word, is_refusal, no_answer
+from sinchphone.exchange.store.redis.pipeline import LuaScript, Pipeline, is_refusal, no_answer
 from sinchphone.exchange.store.redis.scripts import ACQUIRE, COMMIT
 from sinchphone.exchange.store.store import StoreError
 from sinchphone.quick_dataclass import quick_dataclass

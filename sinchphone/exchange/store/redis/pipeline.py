@@ -2,7 +2,8 @@
 
 ::
 
-    ask, run -> asked -> pump: all that was asked meanwhile in one write -> answers -> futures
+    ask, run -> asked -> pump: connect; all that was asked meanwhile in one write -> answers -> futures
+             -> from then on over ``AnsweringConnection``, until that fails
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
+from sinchphone.exchange.store.redis.answers import AnsweringConnection, Asked, Word, packed
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
 _MOVED_SECONDS: Final = 0.005  # nodes may not agree at once who has something
 _REDIS_ANSWER_SECONDS: Final = 5.0  # longer than any blocking read; a connection that is silent for so long is none
 
-Word: TypeAlias = str | int
-_Batch: TypeAlias = "list[tuple[tuple[Word, ...], asyncio.Future[Any]]]"
+_Batch: TypeAlias = "list[Asked]"
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -57,17 +58,27 @@ class Pipeline:
         self._route = route
         self._name = name
         self._asked: _Batch = []
-        self._connection: AbstractConnection | None = None
+        self._connection: AbstractConnection | None = None  # that is being made, or tried
+        self._serving: AnsweringConnection | None = None  # that was
         self._pumping: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
 
     def ask(self, *command: Word) -> "asyncio.Future[Any]":
         """The answer to a command: a RedisError, OSError or TimeoutError where there is none."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_seen)
-        self._asked.append((command, future))
+        serving = self._serving
+        if serving is not None and serving.is_open:
+            serving.send((command, future))
+        else:
+            self._asked.append((command, future))
+            if serving is None:
+                self._pump_soon()
+        return future
+
+    def _pump_soon(self) -> None:
         if self._pumping is None or self._pumping.done():
             self._pumping = start_task(self._pump(), name=self._name)
-        return future
 
     async def run(self, script: LuaScript, keys: Sequence[str], words: Sequence[Word]) -> Any:
         """What a script returns; its text is sent only where the server doesn't know it. Raises as ``ask`` answers."""
@@ -82,6 +93,11 @@ class Pipeline:
         if pumping is not None:
             pumping.cancel()
             await asyncio.gather(pumping, return_exceptions=True)
+        serving, self._serving = self._serving, None
+        if serving is not None:
+            _fail([*await serving.close(), *self._asked], ConnectionError("the connection was closed"))
+            self._asked = []
+        await asyncio.gather(*self._closing)
         await self._disconnect()
 
     async def _pump(self) -> None:
@@ -98,6 +114,24 @@ class Pipeline:
                 _fail([*batch, *self._asked], ConnectionError("the connection was closed"))
                 self._asked = []
                 raise
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._serving = AnsweringConnection(connection, _REDIS_ANSWER_SECONDS, self._failed)
+
+    def _failed(self, unanswered: _Batch, error: Exception) -> None:
+        """The connection serves no more: all that was asked may be asked again over a new one, but where Redis said nothing for long."""
+        serving, self._serving = self._serving, None
+        if serving is not None:
+            start_task(_closed(serving), name=self._name, among=self._closing)
+        if isinstance(error, _moved()):
+            self._route.follow(error)
+        elif isinstance(error, TimeoutError):
+            self._route.fail()
+            _fail(unanswered, error)
+            unanswered = []
+        self._asked = [*unanswered, *self._asked]
+        if self._asked:
+            self._pump_soon()
 
     async def _exchange(self, batch: _Batch) -> None:
         """Over a connection that may have been closed meanwhile, as by a restart; then over a new one: all that is asked may be asked
@@ -128,11 +162,15 @@ class Pipeline:
             await connection.disconnect(nowait=True)
 
 
+async def _closed(serving: AnsweringConnection) -> None:
+    await serving.close()
+
+
 async def _serve(connection: "AbstractConnection", batch: _Batch) -> tuple[_Batch, "MovedError | None"]:
     """Ask, and tell the answers; what another node has, as this one says."""
     moved: _Batch = []
     error_of_move: MovedError | None = None
-    await connection.send_packed_command([_packed(command) for command, _ in batch], check_health=False)
+    await connection.send_packed_command([packed(command) for command, _ in batch], check_health=False)
     for command, future in batch:
         try:
             answer = await connection.read_response()
@@ -146,14 +184,6 @@ async def _serve(connection: "AbstractConnection", batch: _Batch) -> tuple[_Batc
             if not future.done():
                 future.set_result(answer)
     return moved, error_of_move
-
-
-def _packed(command: tuple[Any, ...]) -> bytes:
-    """A command as it goes out. redis-py's own way, in Python, took as long as the answer."""
-    import hiredis
-
-    packed: bytes = hiredis.pack_command(command)
-    return packed
 
 
 def no_answer(*others: type[Exception]) -> tuple[type[Exception], ...]:

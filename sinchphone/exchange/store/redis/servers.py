@@ -9,8 +9,9 @@
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sinchphone.exchange.options import StoreAddress
+from sinchphone.exchange.store.redis.answers import Word
 from sinchphone.exchange.store.redis.connection import connect
-from sinchphone.exchange.store.redis.pipeline import Pipeline, Word, no_answer
+from sinchphone.exchange.store.redis.pipeline import Pipeline, no_answer
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
