@@ -67,6 +67,17 @@ async def test_who_waits_is_handed_the_turn_in_order_and_need_not_ask_meanwhile(
     assert [len(questions) for questions in asked] == [1, 2, 2]
 
 
+async def test_who_waits_is_told_of_a_turn_in_which_nothing_was_changed(stores: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit_queue, "_LOOK_SECONDS", (PATIENCE, PATIENCE))
+    order: list[str] = []
+    async with stores[0].exclusive("acme"):
+        waiting = start_task(take_turn(stores[1], "second", order), name="second")
+        await stand_in_line(stores[0], 1)
+    async with asyncio.timeout(PATIENCE / 2):
+        await waiting
+    assert order == ["second"]
+
+
 async def test_who_gave_up_waiting_holds_nobody_up(stores: list[Any]) -> None:
     order: list[str] = []
     async with stores[0].exclusive("acme"):

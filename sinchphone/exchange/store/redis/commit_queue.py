@@ -29,7 +29,7 @@ TURN_MS: Final = 2_000  # as a process that is missed: one that dies in its turn
 PATIENCE_SECONDS: Final = 3.0  # for Redis, or our turn
 _SHARED_TURN_SECONDS: Final = 0.5  # so long others may join a turn here
 _COMMIT_AGAIN_SECONDS: Final = 0.2
-_LOOK_SECONDS: Final = (0.01, 0.02)  # how often we look whether a turn is ours, where nobody says so
+_LOOK_SECONDS: Final = (0.03, 0.06)  # how often we look whether a turn is ours, where nobody says so: the process before us died
 _TRIM_SECONDS: Final = 1.0
 _MAX_BATCH: Final = 500
 _MAX_COMMITTED: Final = 500  # entries
@@ -216,7 +216,7 @@ class CommitQueue:
         return _Turn(fence, time.monotonic(), done)
 
     async def _handed(self) -> None:
-        """Wait until we were told that the turn is ours, or for a moment: it may have ended with nothing to tell."""
+        """Wait until we were told that the turn is ours, or for a moment: who had it may be gone."""
         self._handed_on.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(random.uniform(*_LOOK_SECONDS)):

@@ -4,7 +4,7 @@
 
     commit   changes -> rows, and entries of the feed with ids that are time tokens (microseconds-tick), each above the last
     acquire  whose turn it is to change what depends on what is there; whoever has to wait stands in line, and is handed the turn by the
-             commit that ends the one before, whose entries say so
+             commit that ends the one before, whose entries say so: an empty one where nothing was changed
     beat     this process lives; those that no longer do, each told to one, and their turn is over; told again to whoever beats first, if
              that one hasn't taken on in time what they left behind; and the name of what is kept there, another one once all was forgotten
 
@@ -40,14 +40,18 @@ local micros, tick = tonumber(time[1]) * 1000000 + tonumber(time[2]), -1
 local last_micros, last_tick = string.match(last, '^(%d+)%-(%d+)$')
 if last_micros and tonumber(last_micros) >= micros then micros, tick = tonumber(last_micros), tonumber(last_tick) end
 local ids, added, id, at = {}, 0, nil, 9
+local function write(entry)
+    tick = tick + 1
+    if tick > 9 then micros, tick = micros + 1, 0 end
+    id = string.format('%.0f-%d', micros, tick)
+    redis.call('XADD', feed, id, 'o', process, 'c', entry, 't', heir)
+    added = added + #entry
+end
 while at <= #ARGV do
     local what = ARGV[at]
     if what == 'entry' then
-        tick = tick + 1
-        if tick > 9 then micros, tick = micros + 1, 0 end
-        id = string.format('%.0f-%d', micros, tick)
-        redis.call('XADD', feed, id, 'o', process, 'c', ARGV[at + 1], 't', heir)
-        added, ids[#ids + 1], at = added + #ARGV[at + 1], id, at + 2
+        write(ARGV[at + 1])
+        ids[#ids + 1], at = id, at + 2
     elseif what == 'put' then
         redis.call('HSET', KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3])
         at = at + 4
@@ -60,6 +64,7 @@ while at <= #ARGV do
         at = at + 5
     end
 end
+if heir ~= '' and not id then write('{"r":[]}') end
 if id then redis.call('SET', clock, id) end
 local total = redis.call('INCRBY', weight, added)
 if must_trim or total > limit then
