@@ -107,7 +107,7 @@ class TrunkRegistration:
             registering = start_task(self._register(before.contact), name="REGISTER to the trunk", among=self._tasks)
             try:
                 await self._until(lambda: not shared.rows.is_ours(shared.application))
-                _log.warning("another process of the exchange registers with the trunk from now on")
+                _log.warning("this process of the exchange registers with the trunk no more: the others took it for dead")
             finally:
                 await cancel_all([registering])
 
