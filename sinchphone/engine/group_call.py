@@ -21,7 +21,7 @@ from typing import Any, Final, TypeAlias
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.calls.observed_call import MAX_UNREAD_EVENTS
 from sinchphone.engine.events.event_log import EventLog
-from sinchphone.engine.link import Link
+from sinchphone.engine.link import PUBSUB_UNREACHED, Link
 from sinchphone.errors import LocalProtocolError, NetworkError, SinchphoneError
 from sinchphone.protocol.call.states import Cause, EndedBy, State
 from sinchphone.protocol.names.group_name import GROUP_RULE, is_group_name
@@ -74,7 +74,7 @@ class GroupCall:
     def __init__(self, name: str, user_id: str, link: Link, place: Callable[[str], Awaitable[Call]]) -> None:
         """``place`` calls a user. Raises LocalProtocolError for a name that can't be one."""
         if not is_group_name(name):
-            raise LocalProtocolError(f"a group's name has {GROUP_RULE}")
+            raise LocalProtocolError(GROUP_RULE)
         self.name = name
         self._user_id = user_id
         self._link = link
@@ -112,7 +112,7 @@ class GroupCall:
                 await self._joined.wait()
         except TimeoutError:
             await self.leave()
-            raise self._refused or NetworkError("the platform's pub/sub network can't be reached", hint="Check the network.") from None
+            raise self._refused or NetworkError(PUBSUB_UNREACHED, hint="Check the network.") from None
         if self._refused is not None:
             await self.leave()
             raise self._refused

@@ -27,6 +27,7 @@ from sinchphone.signaling.papi.dialect import PapiDialect
 from sinchphone.signaling.pubsub.client import Interrupted, PayloadReceived, PubSub, SubscriptionResumed
 from sinchphone.signaling.rest.instances import InstanceStore
 
+PUBSUB_UNREACHED = "the platform's pub/sub network can't be reached"
 RETRY_FIRST_S = 0.1
 RETRY_MOST_S = 15.0
 BACK_S = 2.0  # how long the subscriptions may take after the platform knows us again
@@ -164,7 +165,7 @@ class Link:
             self.ready.clear()
             self._trouble.set()
             if not await self._is_back():
-                raise NetworkError("the platform's pub/sub network can't be reached")
+                raise NetworkError(PUBSUB_UNREACHED)
         return fresh
 
     async def close(self) -> None:

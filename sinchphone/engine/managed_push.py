@@ -17,7 +17,7 @@ from sinchphone.engine.link import Link
 from sinchphone.errors import ForbiddenError, LocalProtocolError, NetworkError, SinchphoneError
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.quick_dataclass import quick_dataclass
-from sinchphone.signaling.dialect import PushConfig
+from sinchphone.signaling.dialect import NO_PUSH, PushConfig
 from sinchphone.signaling.push.inbox import PushCounts, PushInbox, PushVerdict
 from sinchphone.signaling.push.notification import CallNotification
 from sinchphone.signaling.push.user_agent import (
@@ -75,7 +75,7 @@ class ManagedPush:
             raise LocalProtocolError("managed push is on already")
         push = self._link.registration.push
         if push is None:
-            raise ForbiddenError("the platform doesn't say how it pushes, so it can wake nobody")
+            raise ForbiddenError(NO_PUSH)
         if subscription is not None:
             await self._tell_platform(subscription)
         else:

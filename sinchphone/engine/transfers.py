@@ -15,13 +15,13 @@ from sinchphone.engine.calls.participant import called
 from sinchphone.engine.calls.transfers.followed import destination_of, news_of
 from sinchphone.errors import SinchphoneError, TransferError
 from sinchphone.protocol.call.states import State
-from sinchphone.protocol.call.transfer_events import REPLACES_HEADER, TransferNews, TransferWish
+from sinchphone.protocol.call.transfer_events import NO_CALL_TO_REPLACE, REPLACES_HEADER, TransferNews, TransferWish
 from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.signaling.dialect import Domain
 from sinchphone.tasks import cancel_all, start_task
 
 LEAVES_S: Final = 2.0  # for who has put others in each other's place to leave by itself
-NO_SUCH_CALL: Final = CallFailure(481, "there is no such call to be replaced", "session")
+NO_SUCH_CALL: Final = CallFailure(481, NO_CALL_TO_REPLACE, "session")
 
 PlaceUnheard: TypeAlias = Callable[[Domain, str, Mapping[str, str], Call], Awaitable[Call]]
 

@@ -11,7 +11,7 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.management.access import is_management
 from sinchphone.exchange.options import CALLING_ROOT
 from sinchphone.exchange.parked_answer import at_end
-from sinchphone.exchange.refusals import RefusedError
+from sinchphone.exchange.refusals import EXCHANGE_FAILED, RefusedError
 from sinchphone.exchange.store.store import StoreError
 from sinchphone.exchange.verifications.routes import VERIFICATION_ROOT
 from sinchphone.signaling.fields import write_json
@@ -65,7 +65,7 @@ async def errors_as_json(request: web.Request, handler: Route) -> web.StreamResp
         return _refused(request, error.status, code, error.reason)
     except Exception:
         _logger.exception("a request could not be served")
-        return _refused(request, 500, ErrorCode.INTERNAL, "the exchange failed; its log says why")
+        return _refused(request, 500, ErrorCode.INTERNAL, EXCHANGE_FAILED)
 
 
 def _refused(request: web.Request, status: int, code: ErrorCode, message: str) -> web.Response:

@@ -1,7 +1,13 @@
 """How the exchange says no: a status, a number and a sentence that names what was wrong."""
 
+from typing import Final
+
 from sinchphone.errors import SinchphoneError
 from sinchphone.signaling.wire import ErrorCode
+
+EXCHANGE_FAILED: Final = "the exchange failed; its log says why"
+CLOSING_REASON: Final = "The exchange is closing, or was reset"
+TOO_LONG_REASON: Final = "The call has reached its maximum duration"
 
 
 class RefusedError(SinchphoneError):
@@ -37,6 +43,11 @@ def not_found(message: str) -> RefusedError:
 def too_many(message: str, *, retry_s: int | None = None) -> RefusedError:
     """A limit is reached; ``retry_s`` where it's one of how often."""
     return RefusedError(429, ErrorCode.TOO_MANY, message, retry_s=retry_s)
+
+
+def asks_too_often() -> RefusedError:
+    """A device asks more often than it may."""
+    return too_many("this device asks too often; wait a moment", retry_s=1)
 
 
 def served_before() -> RefusedError:

@@ -12,7 +12,7 @@ from sinchphone.media.codecs.codec import CodecFormat, DecodedFrame, EncodedFram
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.pictures.picture_leg import PictureLeg
-from sinchphone.media.port import PassingPort, PortEvent, PortOptions, PortStats, RtpPassingPort, RtpPortOptions
+from sinchphone.media.port import NOT_FORKED, PassingPort, PortEvent, PortOptions, PortStats, RtpPassingPort, RtpPortOptions
 from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.sdp.jsep import Candidate, Description
 from sinchphone.tasks import start_task
@@ -219,7 +219,7 @@ class _CrossingRtpPort(_CrossingPort["RtpPort"]):
         return await self._run(lambda port: port.offer(direction=direction))
 
     async def fork(self) -> RtpPassingPort:
-        raise LocalProtocolError("a port over plain RTP isn't forked: the answer that comes last counts")
+        raise LocalProtocolError(NOT_FORKED)
 
     async def restart(self) -> Description:
         raise LocalProtocolError("a port over plain RTP has no ICE to restart: it offers again")

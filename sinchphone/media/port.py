@@ -17,6 +17,8 @@ from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.sdp.jsep import Candidate, Description
 from sinchphone.quick_dataclass import quick_dataclass
 
+NOT_FORKED = "a port over plain RTP isn't forked: the answer that comes last counts"
+
 
 class PacketTap(Protocol):
     """Is told of each RTP packet that a port sends or takes, in the clear: for a trace. ``source`` and ``target``: ``host:port``."""

@@ -248,6 +248,9 @@ def _within(db: float) -> float:
     return min(LOUDEST_DB, max(QUIETEST_DB, db))
 
 
+NO_DEVICES: Final = "the sound of this call has no devices"
+
+
 @runtime_checkable
 class HasDevices(Protocol):
     """A sound that people may send to another device while they talk."""

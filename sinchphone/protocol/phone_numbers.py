@@ -22,6 +22,7 @@ INTERNATIONAL: Final = rf"[1-9][0-9]{{{MIN_DIGITS - 1},{MAX_DIGITS - 1}}}"  # wi
 E164: Final = rf"\+{INTERNATIONAL}"
 SHAPE: Final = f"a phone number is + and {MIN_DIGITS} to {MAX_DIGITS} digits (E.164)"
 PRIVATE: Final = "private"  # in place of the number of somebody who shows none (Sinch Voice)
+CALLER_ID_RULE: Final = f"a phone number such as +46700000000, or {PRIVATE}"
 MAX_WRITTEN_CHARACTERS: Final = 250  # what libphonenumber reads
 _GLOBAL: Final = r"\+[0-9]{3,15}"
 _SUBSCRIBER: Final = r"\+?[0-9*#]+"

@@ -24,6 +24,7 @@ DOMAIN_HEADER: Final = "domain"
 DISPLAY_NAME_HEADER: Final = "displayname"  # ours: how who calls wants to be called, as far as whoever connects them believes it
 CONFIG_REFRESH_S = 86_400.0  # where the platform says nothing else; the same of
 PROLONG_WINDOW_S = 180 * 86_400.0  # before the end of an instance
+NO_PUSH: Final = "the platform doesn't say how it pushes, so it can wake nobody"
 MAX_DISPLAY_NAME_CHARACTERS: Final = 64
 
 

@@ -26,6 +26,14 @@ def write_json(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def read_json(body: bytes) -> Any:
+    """What a body in JSON says. Raises RemoteProtocolError."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+        raise RemoteProtocolError("the body should be JSON, but isn't") from error
+
+
 class Record:
     """A JSON object from outside. Methods raise RemoteProtocolError, whose text names the member, what it should be and what kind
     of value it is instead, but never the value: it may be a secret."""
@@ -41,10 +49,7 @@ class Record:
         """The object in a body; an empty body counts as an empty object."""
         if not body.strip():
             return cls({})
-        try:
-            return cls(json.loads(body))
-        except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-            raise RemoteProtocolError("the body should be JSON, but isn't") from error
+        return cls(read_json(body))
 
     def has(self, name: str) -> bool:
         """Whether the member is there and not null."""

@@ -54,7 +54,9 @@ def check_sms(options: Options) -> SmsAccess | None:
     host = section.host or base_url_of(section.region)
     base_url = host if "://" in host else f"https://{host}"
     if not base_url.startswith("https://") and urlsplit(base_url).hostname not in LOOPBACK_NAMES:
-        raise ConfigError("sms.host must begin with https://", hint="a token that travels in the clear can be stolen")
+        from sinchphone.signaling.http.tokens import IN_THE_CLEAR_HINT
+
+        raise ConfigError("sms.host must begin with https://", hint=IN_THE_CLEAR_HINT)
     token = read_sms_token(options)
     if token is None:
         raise ConfigError("the SMS API needs the service plan's token", hint="sms.token_command, sms.token_file or SINCH_SMS_TOKEN")

@@ -39,7 +39,7 @@ def group(
     if any(single):
         raise typer.BadParameter("--record, --say, --mute, --dtmf, --control, --hangup-after-play and standard input are for a single call")
     if not is_group_name(name):
-        raise typer.BadParameter(f"a group's name has {GROUP_RULE}", param_hint="NAME")
+        raise typer.BadParameter(GROUP_RULE, param_hint="NAME")
     session = session_of(flags)
     return run(session, lambda session: _be_in(session, name, flags))
 

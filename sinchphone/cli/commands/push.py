@@ -103,9 +103,11 @@ async def _subscribe(session: Session, subscription: "PushSubscription") -> Exit
 
 
 async def _print_key(session: Session) -> ExitCode:
+    from sinchphone.signaling.dialect import NO_PUSH
+
     async with open_phone(session) as phone:
         key = phone.client.application_server_key
     if key is None:
-        raise ForbiddenError("the platform doesn't say how it pushes, so it can wake nobody")
+        raise ForbiddenError(NO_PUSH)
     session.print(key)
     return ExitCode.OK

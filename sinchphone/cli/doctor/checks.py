@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from sinchphone.cli.addressing.recent import user_of
 from sinchphone.cli.calling.phone import Phone, open_environment, open_phone
 from sinchphone.cli.doctor.cloud_checks import check_cloud
-from sinchphone.cli.doctor.finding import Finding
+from sinchphone.cli.doctor.finding import NO_DEVICES_HINT, TRY_AGAIN_HINT, Finding
 from sinchphone.cli.doctor.microphone_loop import check_microphone
 from sinchphone.cli.doctor.network_checks import NETWORK_CHECKS, check_network, check_own_servers
 from sinchphone.cli.terminal.output.listings import CheckResult, DoctorChecked
@@ -101,7 +101,7 @@ def _told(name: str, finding: Finding) -> DoctorChecked:
 def _problem(error: BaseException) -> Finding:
     root = root_of(error)
     if isinstance(root, TimeoutError):
-        return Finding(CheckResult.PROBLEM, f"no end within {LIMIT_S:g} s", "check the network; try it again with -v")
+        return Finding(CheckResult.PROBLEM, f"no end within {LIMIT_S:g} s", TRY_AGAIN_HINT)
     problem = problem_of(root)
     return Finding(CheckResult.PROBLEM, problem.message, problem.hint)
 
@@ -189,7 +189,7 @@ async def _sound() -> Finding:
     microphones, loudspeakers = (sum(bool(getattr(one, way)) for one in found) for way in ("inputs", "outputs"))
     if not microphones or not loudspeakers:
         lacking = "no sound device" if not found else "no microphone" if not microphones else "no loudspeaker"
-        return Finding(CheckResult.WARNING, lacking, "connect one, or start the sound server; calls work without, see --play and --record")
+        return Finding(CheckResult.WARNING, lacking, NO_DEVICES_HINT)
     words = f"microphones {microphones}, loudspeakers {loudspeakers}"
     return (
         Finding(CheckResult.OK, words) if is_available() else Finding(CheckResult.WARNING, f"{words}, no noise suppression", MISSING_HINT)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.addressing.recent import user_of
 from sinchphone.cli.calling.phone import open_environment
-from sinchphone.cli.doctor.finding import Finding
+from sinchphone.cli.doctor.finding import TRY_AGAIN_HINT, Finding
 from sinchphone.cli.terminal.output.listings import CheckResult
 from sinchphone.cli.terminal.run import problem_of, root_of
 from sinchphone.cli.terminal.session import Session
@@ -55,7 +55,7 @@ async def check_cloud(session: Session) -> AsyncIterator[tuple[str, Finding]]:
 def _problem(error: Exception) -> Finding:
     root = root_of(error)
     if isinstance(root, TimeoutError):
-        return Finding(CheckResult.PROBLEM, f"no answer within {STEP_SECONDS:g} s", "check the network; try it again with -v")
+        return Finding(CheckResult.PROBLEM, f"no answer within {STEP_SECONDS:g} s", TRY_AGAIN_HINT)
     problem = problem_of(root)
     hint = _LEARN if isinstance(root, NotFoundError) else problem.hint
     return Finding(CheckResult.PROBLEM, problem.message, hint)

@@ -37,8 +37,9 @@ from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found, too_many
 from sinchphone.exchange.store.tables import Row
 from sinchphone.protocol.call.states import Cause
-from sinchphone.protocol.call.transfer_events import REPLACES_HEADER
+from sinchphone.protocol.call.transfer_events import NO_CALL_TO_REPLACE, REPLACES_HEADER
 from sinchphone.protocol.mxp.message import Client
+from sinchphone.protocol.voice_limits import NEEDS_CALLER_ID
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
 from sinchphone.signaling.wire import ErrorCode
 from sinchphone.tasks import start_task
@@ -283,7 +284,7 @@ class Calls:
         if key in self._open or self._parties.goes_on(*key, now):
             raise RefusedError(409, ErrorCode.INVALID_REQUEST, "there is a call with this callId already")
         if request.domain is Domain.PSTN and not request.caller_id:
-            raise forbidden("a call to a phone number needs a caller id (cli)")
+            raise forbidden(NEEDS_CALLER_ID)
         self._close_stale(now)
         devices = [call.caller.device for call in self._open.values() if call.caller.device is not None]
         own = sum(device.application is caller.application and device.user_id == caller.user_id for device in devices)
@@ -366,7 +367,7 @@ class Calls:
         replaced = self._open.get((caller.application.key, replaces))
         devices = replaced.devices_of(request.identity) if replaced is not None else []
         if not devices:
-            raise not_found("there is no such call to be replaced")
+            raise not_found(NO_CALL_TO_REPLACE)
         return devices
 
     def _ringing(self, application: Application, user_id: str, now: float, besides: str) -> list[Device]:

@@ -14,7 +14,7 @@ from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.polling import watched
 from sinchphone.exchange.record.record import EventRecord
-from sinchphone.exchange.refusals import RefusedError
+from sinchphone.exchange.refusals import EXCHANGE_FAILED, RefusedError
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Client, Message, Method, encode_failure, encrypt, split
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallRequest
@@ -87,7 +87,7 @@ async def talk(answerer: Answerer, line: CallLine) -> None:
         _logger.warning("the exchange's end of a call failed: %s", error)
         await _tell_failure(line, ErrorCode.INTERNAL, str(error))
     except Exception:
-        await _tell_failure(line, ErrorCode.INTERNAL, "the exchange failed; its log says why")
+        await _tell_failure(line, ErrorCode.INTERNAL, EXCHANGE_FAILED)
         raise
 
 

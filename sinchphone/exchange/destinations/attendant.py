@@ -24,6 +24,7 @@ from sinchphone.exchange.conference.rooms import REMOVED, Participant, Rooms
 from sinchphone.exchange.conference.roster import tell_roster
 from sinchphone.exchange.destinations.behaviour import behave, prepare
 from sinchphone.exchange.destinations.dialplan import Plan
+from sinchphone.exchange.refusals import CLOSING_REASON, TOO_LONG_REASON
 from sinchphone.media.codecs.codec import CODECS
 from sinchphone.media.port import MediaPorts, PortOptions
 from sinchphone.media.sound import Sound
@@ -37,8 +38,8 @@ from sinchphone.protocol.sdp.jsep import encode_description
 from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS
 from sinchphone.signaling.channel import MxpChannel
 
-CLOSING: Final = CallFailure(503, "The exchange is closing, or was reset", "exchange")
-TOO_LONG: Final = CallFailure(408, "The call has reached its maximum duration", "exchange")
+CLOSING: Final = CallFailure(503, CLOSING_REASON, "exchange")
+TOO_LONG: Final = CallFailure(408, TOO_LONG_REASON, "exchange")
 
 
 async def attend(line: CallLine, plan: Plan, media: MediaThread, port: PortOptions) -> None:

@@ -9,7 +9,7 @@ from sinchphone.exchange.access.limits import Allowances
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.received import ReceivedRequest
-from sinchphone.exchange.refusals import forbidden, too_many, unauthorized
+from sinchphone.exchange.refusals import asks_too_often, forbidden, too_many, unauthorized
 from sinchphone.exchange.store.shared_limits import SharedLimits
 from sinchphone.protocol.auth import ISSUER_PREFIX, MAX_TOKEN_CHARACTERS, verify_registration_token, verify_request, verify_user_ticket
 from sinchphone.quick_dataclass import quick_dataclass
@@ -112,7 +112,7 @@ class Verifier:
             raise unauthorized("unknown instance", ErrorCode.UNKNOWN_INSTANCE)
         self._check_signature(request, credentials.signature, device, now)
         if not self._requests.take(device.instance_id, now):
-            raise too_many("this device asks too often; wait a moment", retry_s=1)
+            raise asks_too_often()
         if once:
             await self._limits.claim(device.application.key, device.instance_id, credentials.signature, now)
         return device

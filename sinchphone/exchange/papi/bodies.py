@@ -13,13 +13,13 @@ from typing import Any, Final
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.directory.accounts import MAX_IDENTITIES, Account
 from sinchphone.exchange.directory.devices import Device
-from sinchphone.protocol.mxp.public_headers import MAX_PUBLIC_HEADER_BYTES
+from sinchphone.protocol.mxp.public_headers import MAX_PUBLIC_HEADER_BYTES, PUBLIC_HEADER_RULE
 from sinchphone.protocol.phone_numbers import PRIVATE
 from sinchphone.protocol.sdp.jsep import Description, description_from_json
 from sinchphone.protocol.sdp.session_description import MAX_SDP_BYTES
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallRequest, Domain, IdentityKind, Placement, Recipient
-from sinchphone.signaling.fields import Record, is_writable, write_json
+from sinchphone.signaling.fields import Record, is_writable, read_json, write_json
 from sinchphone.signaling.rest.software import Software
 
 MAX_LIFETIME_SECONDS: Final = 366 * 86_400.0
@@ -81,10 +81,7 @@ def read_new_password(body: bytes) -> tuple[str | None, str]:
 
 def read_profile(body: bytes) -> dict[str, Any]:
     """The body of "update user"."""
-    try:
-        return _profile_from(json.loads(body or b"{}"))
-    except (ValueError, RecursionError) as error:
-        raise RemoteProtocolError("the body should be JSON, but isn't") from error
+    return _profile_from(read_json(body or b"{}"))
 
 
 def read_instance(body: bytes) -> PapiInstanceBody:
@@ -214,7 +211,7 @@ def _public_headers(headers: Record) -> Mapping[str, str]:
         raise headers.odd("ph", "an object in JSON")
     public = {name: value if isinstance(value, str) else json.dumps(value) for name, value in members.items()}
     if sum(len(f"{name}{value}".encode(errors="replace")) for name, value in public.items()) > MAX_PUBLIC_HEADER_BYTES:
-        raise headers.odd("ph", f"at most {MAX_PUBLIC_HEADER_BYTES} bytes of headers")
+        raise headers.odd("ph", PUBLIC_HEADER_RULE)
     return public
 
 

@@ -24,6 +24,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 
 SERVICE_PATH: Final = "/push"  # where agents connect
 ENDPOINT_PATH: Final = f"{SERVICE_PATH}/v2/"  # and where senders post
+ON_ITS_WAY: Final = "it's on its way to another process; try again"
 MESSAGE_PATH: Final = f"{SERVICE_PATH}/m/"
 MAX_TTL_S: Final = 2_592_000.0  # 30 days: more is cut down (RFC 8030 5.2)
 RELEASED_S: Final = 10.0
@@ -215,7 +216,7 @@ class PushService:
         self._forget_gone(now)
         subscription = self._subscriptions.get(token)
         if subscription is None and token in self._released:
-            raise PushRefusedError(503, 202, "it's on its way to another process; try again", retry_s=1)
+            raise PushRefusedError(503, 202, ON_ITS_WAY, retry_s=1)
         if subscription is None:
             raise PushRefusedError(410, 103, "nobody is subscribed here any more")
         ttl_s, topic = _ttl_of(message), _topic_of(message)

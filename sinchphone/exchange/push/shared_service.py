@@ -17,6 +17,7 @@ from sinchphone.exchange.access.limits import Allowances
 from sinchphone.exchange.processes.requests import ProcessRequests
 from sinchphone.exchange.push.service import (
     ENDPOINT_PATH,
+    ON_ITS_WAY,
     Deliver,
     PushAgent,
     PushMessage,
@@ -118,7 +119,7 @@ class SharedPushService:
 
     def _unknown(self, token: str) -> RefusedError:
         if self.own.is_on_its_way(token):
-            return RefusedError(503, ErrorCode.INTERNAL, "it's on its way to another process; try again")
+            return RefusedError(503, ErrorCode.INTERNAL, ON_ITS_WAY)
         return not_found("nobody is subscribed there")
 
     async def _serve_withdraw(self, application: str, members: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from aiohttp import web
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.received import ReceivedRequest, receive
 from sinchphone.exchange.directory.verification import Verifier
-from sinchphone.exchange.refusals import too_many
+from sinchphone.exchange.refusals import asks_too_often
 from sinchphone.exchange.store.shared_limits import Limit, SharedLimits
 from sinchphone.exchange.verifications.bodies import (
     read_method,
@@ -70,7 +70,7 @@ class VerificationRoutes:
             return await self._verifier.backend(received, time.time())
         application = self._verifier.application(received)
         if not await self._limits.take(_DEVICES, application.key, request.remote or "", time.time()):
-            raise too_many("this device asks too often; wait a moment", retry_s=1)
+            raise asks_too_often()
         return application
 
     async def _start(self, request: web.Request, application: Application, body: bytes) -> dict[str, Any]:

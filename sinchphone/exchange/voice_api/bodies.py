@@ -16,7 +16,7 @@ from sinchphone.protocol.callbacks.events import Identity, IdentityType
 from sinchphone.protocol.callbacks.svaml import Continue, Event, PlayFiles, Say, Svaml, SvamlError
 from sinchphone.protocol.callbacks.svaml_instructions import MAX_SAY_CHARACTERS
 from sinchphone.protocol.callbacks.svaml_reading import read_svaml
-from sinchphone.protocol.phone_numbers import E164, INTERNATIONAL, PRIVATE, read_number
+from sinchphone.protocol.phone_numbers import CALLER_ID_RULE, E164, INTERNATIONAL, PRIVATE, read_number
 from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS, MAX_DTMF_CHARACTERS
 from sinchphone.signaling.fields import Record
 from sinchphone.signaling.wire import ErrorCode
@@ -187,7 +187,7 @@ def _shown(inner: Record) -> str | None:
         return shown and PRIVATE
     bare = re.sub(r"[ ().-]", "", shown)
     if not _SHOWN.fullmatch(bare):
-        raise inner.odd("cli", "a phone number such as +46700000000, or private")
+        raise inner.odd("cli", CALLER_ID_RULE)
     return bare if bare.startswith("+") else f"+{bare}"
 
 

@@ -39,6 +39,7 @@ from sinchphone.gateway.legs.leg import (
     TransferAsked,
     Trickled,
 )
+from sinchphone.gateway.legs.reasons import NOT_DESCRIBED
 from sinchphone.gateway.relay.relay import MediaTransport, Side
 from sinchphone.gateway.relay.terminations import RenewablePort
 from sinchphone.gateway.svaml.tapped_leg import TappedLeg
@@ -134,7 +135,7 @@ class LocalBridge:
         if sdp is not None:
             await self._accept(sdp, branch)
         elif self._branch is None:
-            raise MediaError("the called side answered without a description")
+            raise MediaError(NOT_DESCRIBED)
 
     async def join(self) -> None:
         """Answer the caller and bridge the two together."""

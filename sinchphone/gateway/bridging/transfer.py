@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from sinchphone.gateway.legs.leg import Leg, TransferAsked
-from sinchphone.protocol.call.transfer_events import TransferNews
+from sinchphone.protocol.call.transfer_events import NO_CALL_TO_REPLACE, TransferNews
 from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 
 LegIdOf: TypeAlias = Callable[[ReplacedDialog], str | None]  # of the leg that has that dialog
@@ -19,7 +19,7 @@ async def transfer(asks: Leg, other: Leg | None, wish: TransferAsked, leg_id_of:
         return
     replaces = leg_id_of(wish.replaces) if isinstance(wish.replaces, ReplacedDialog) else wish.replaces
     if replaces is None:
-        await asks.tell_transfer(TransferNews(481, "there is no such call to be replaced"))
+        await asks.tell_transfer(TransferNews(481, NO_CALL_TO_REPLACE))
         return
     await asks.tell_transfer(TransferNews(100))
     failure = await other.transfer(wish.to, replaces)

@@ -33,7 +33,7 @@ from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.legs.leg import Answered, BranchRings, Gone, LegEvent, Reoffered, Ringing, TransferAsked, Trickled
 from sinchphone.gateway.legs.reasons import CLOSING, DECLINED, ELSEWHERE, as_told, failure_of_error, failure_of_mxp, is_denial
-from sinchphone.gateway.relay.relay import MediaTransport
+from sinchphone.gateway.relay.relay import MediaTransport, silence_of
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
@@ -100,7 +100,7 @@ class _MxpLeg:
 
     async def media_silent(self, silent_s: float) -> None:
         """A user's path is watched for the peer's consent, not for its sound: without that it's lost."""
-        await self.media_failed(f"nothing has come for {silent_s:.0f} s")
+        await self.media_failed(silence_of(silent_s))
 
     async def send_digit(self, digit: str, duration_ms: int) -> None:
         """Raises MediaError: MXP has nothing for that."""

@@ -17,7 +17,7 @@ from sinchphone.errors import (
     NotFoundError,
     SinchphoneError,
 )
-from sinchphone.exchange.refusals import RefusedError
+from sinchphone.exchange.refusals import CLOSING_REASON, TOO_LONG_REASON, RefusedError
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.protocol.call.states import ICE_FAILED, NETWORK_DOMAIN, Cause
 from sinchphone.protocol.callbacks.events import Reason
@@ -30,13 +30,16 @@ DECLINED: Final = Failure(603, "Declined")
 NO_ANSWER: Final = Failure(480, "Nobody answered")
 NOBODY_NOTICED: Final = Failure(480, "No device took notice")
 VANISHED: Final = Failure(408, "The other side vanished", "media")
-CLOSING: Final = Failure(503, "The exchange is closing, or was reset")
+CLOSING: Final = Failure(503, CLOSING_REASON)
 BROKEN: Final = Failure(500, "The exchange failed")
 UNAVAILABLE: Final = Failure(480, "Not available at the moment")
 CROWDED: Final = Failure(486, "Too many calls at the moment")
 NO_LINE: Final = Failure(503, "No line is free at the moment")
 ELSEWHERE: Final = Failure(200, COMPLETED_ELSEWHERE, "sip")  # nothing failed: somebody else has the call (RFC 3326 4.1)
-TOO_LONG: Final = Failure(408, "The call has reached its maximum duration")
+NOT_DESCRIBED: Final = "the called side answered without a description"
+OFFER_IGNORED: Final = "the other side didn't answer our offer"
+UNCHANGEABLE: Final = "the sound of this call can't be changed now"
+TOO_LONG: Final = Failure(408, TOO_LONG_REASON)
 
 
 Who: TypeAlias = Literal["caller", "called", "exchange", "time"]

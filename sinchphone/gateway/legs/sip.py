@@ -14,7 +14,7 @@ from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.legs import leg as told
 from sinchphone.gateway.legs.leg import Gone, LegEvent
 from sinchphone.gateway.legs.reasons import ELSEWHERE, failure_of_error, vanished
-from sinchphone.gateway.relay.relay import MediaTransport
+from sinchphone.gateway.relay.relay import MediaTransport, silence_of
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.gateway.sip.calls import SipCall, SipError, SipTarget
 from sinchphone.gateway.sip.network.hop import Transport as SipTransport
@@ -79,7 +79,7 @@ class _SipLeg:
     async def media_silent(self, silent_s: float) -> None:
         """OPTIONS: a phone that is there may be silent."""
         if self._call is not None:
-            await self._call.probe(f"nothing has come for {silent_s:.0f} s")
+            await self._call.probe(silence_of(silent_s))
 
     async def send_digit(self, digit: str, duration_ms: int) -> None:
         """INFO."""

@@ -22,7 +22,7 @@ from sinchphone.gateway.relay import relay as tell
 from sinchphone.gateway.relay.description import check_address, codecs, with_packet_times_of
 from sinchphone.gateway.relay.ends import End
 from sinchphone.gateway.relay.port_bridge import PortBridge
-from sinchphone.gateway.relay.relay import MAX_EARLY, MediaTransport, RelayEvent, Side
+from sinchphone.gateway.relay.relay import MAX_EARLY, NOT_ANSWERED, MediaTransport, RelayEvent, Side, silence_of
 from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import (
@@ -251,7 +251,7 @@ class LocalRelay:
     def _both(self) -> tuple[End, End]:
         self._check_open()
         if self._caller is None or self._called is None or self._given is None:
-            raise LocalProtocolError("only an answered call can be offered anew")
+            raise LocalProtocolError(NOT_ANSWERED)
         return self._caller, self._called
 
     def _end(self, side: Side, wanted: tuple[str, ...]) -> End:
@@ -324,7 +324,7 @@ class LocalRelay:
             case PortFailed(reason=reason):
                 self._events.put(tell.SideLost(end.side, reason))
             case PortLost(silent_s=silent_s):
-                self._events.put(tell.SideLost(end.side, f"nothing has come for {silent_s:.0f} s"))
+                self._events.put(tell.SideLost(end.side, silence_of(silent_s)))
             case PortSilent(silent_s):
                 self._events.put(tell.SideSilent(end.side, silent_s))
             case PortDigitHeard(digit=digit, duration_ms=duration_ms, in_band=in_band):

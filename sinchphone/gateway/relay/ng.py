@@ -14,7 +14,7 @@ from sinchphone.errors import MediaError
 
 SEND_AGAIN_SECONDS: Final = (0.25, 0.5, 1.0, 1.5)  # until the next try, after the last until we give up
 MAX_REQUEST_BYTES: Final = 60_000  # less than a datagram can hold
-_HINT: Final = "Is rtpengine running, and does its --listen-ng name this address?"
+RTPENGINE_HINT: Final = "Is rtpengine running, and does its --listen-ng name this address?"
 
 
 class NoAnswerError(MediaError):
@@ -70,7 +70,7 @@ class NgLink:
                 try:
                     self._transport, _ = await loop.create_datagram_endpoint(lambda: _Answers(self._waiting), remote_addr=self.address)
                 except OSError as error:
-                    raise MediaError(f"no socket for rtpengine: {error.strerror or error}", hint=_HINT) from error
+                    raise MediaError(f"no socket for rtpengine: {error.strerror or error}", hint=RTPENGINE_HINT) from error
             return self._transport
 
     async def _exchange(self, transport: asyncio.DatagramTransport, cookie: bytes, body: bytes, waits: Sequence[float]) -> bytes:
@@ -88,7 +88,7 @@ class NgLink:
             raise MediaError("the link to rtpengine was closed")
         if not answer.done():
             host, port = self.address
-            raise NoAnswerError(f"rtpengine at {host}:{port} does not answer", hint=_HINT)
+            raise NoAnswerError(f"rtpengine at {host}:{port} does not answer", hint=RTPENGINE_HINT)
         return answer.result()
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from sinchphone.errors import MediaError
-from sinchphone.gateway.relay.ng import FullError, NgLink, NoAnswerError
+from sinchphone.gateway.relay.ng import RTPENGINE_HINT, FullError, NgLink, NoAnswerError
 from sinchphone.schema import WeightedAddress
 
 PING_SECONDS: Final = 1.0  # for one to say that it's there
@@ -43,7 +43,7 @@ class NgPool:
         """See that one is there. Raises MediaError where none is."""
         silent = await self.troubles()
         if len(silent) == len(self._links):
-            raise MediaError("; ".join(silent), hint="Is rtpengine running, and does its --listen-ng name this address?")
+            raise MediaError("; ".join(silent), hint=RTPENGINE_HINT)
         for one in silent:
             _log.warning("%s: calls go through the others", one)
 

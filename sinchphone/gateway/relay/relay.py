@@ -16,7 +16,13 @@ from typing import Final, Protocol, TypeAlias
 from sinchphone.protocol.sdp.jsep import Candidate
 from sinchphone.quick_dataclass import quick_dataclass
 
+NOT_ANSWERED: Final = "only an answered call can be offered anew"
 MAX_EARLY: Final = 64  # candidates of a branch before its answer, and branches
+
+
+def silence_of(seconds: float) -> str:
+    """Why a side is given up from which nothing has come for so long."""
+    return f"nothing has come for {seconds:.0f} s"
 
 
 class Side(StrEnum):

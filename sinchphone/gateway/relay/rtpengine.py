@@ -36,7 +36,17 @@ from sinchphone.gateway.relay.description import (
 from sinchphone.gateway.relay.digit_log import DigitLog
 from sinchphone.gateway.relay.ng import NgLink, NoAnswerError
 from sinchphone.gateway.relay.ng_pool import NgPool
-from sinchphone.gateway.relay.relay import MAX_EARLY, MediaTransport, RelayEvent, Side, SideConnected, SideDigitHeard, SideLost, SideSilent
+from sinchphone.gateway.relay.relay import (
+    MAX_EARLY,
+    NOT_ANSWERED,
+    MediaTransport,
+    RelayEvent,
+    Side,
+    SideConnected,
+    SideDigitHeard,
+    SideLost,
+    SideSilent,
+)
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.sdp.jsep import Candidate
 from sinchphone.protocol.sdp.session_description import agreed_direction, mirrored, write_blocks
@@ -216,7 +226,7 @@ class RtpengineRelay:
         where the other one is a port of ours."""
         other = side.other
         if other not in self._said:
-            raise LocalProtocolError("only an answered call can be offered anew")
+            raise LocalProtocolError(NOT_ANSWERED)
         way = ours or ("sendrecv" if self.hears(other) else "sendonly")
         return await self._offer(other, with_direction(self._said[other], way))
 

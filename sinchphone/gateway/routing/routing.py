@@ -20,7 +20,7 @@ from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.options import GatewayOptions, SipSettings, SipTransport
 from sinchphone.gateway.routing.rules import Rule, Target, read_rules, read_target, refusal_status
-from sinchphone.gateway.trunk.trunk import NEEDS_CALLER_ID, Trunk
+from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.protocol.callbacks import svaml
 from sinchphone.protocol.callbacks.events import (
     CallDomain,
@@ -33,6 +33,7 @@ from sinchphone.protocol.names.room_name import ROOM_PREFIX, ROOM_RULE, is_room_
 from sinchphone.protocol.phone_numbers import PRIVATE, SHAPE, is_number, subscriber, without_separators
 from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.uri import parse_uri
+from sinchphone.protocol.voice_limits import NEEDS_CALLER_ID
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 

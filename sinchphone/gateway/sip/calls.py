@@ -6,6 +6,7 @@ from typing import Final
 
 from sinchphone.errors import SinchphoneError
 from sinchphone.gateway.sip.network.hop import Hop
+from sinchphone.protocol.call.transfer_events import NO_TRANSFER_NEWS
 from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.session import vocabulary as v
@@ -197,7 +198,7 @@ class SipCall:
             async with asyncio.timeout(REFER_SECONDS):
                 status, reason = await waiting
         except TimeoutError as error:
-            raise SipError("the other side doesn't say what came of the transfer", status=408) from error
+            raise SipError(NO_TRANSFER_NEWS, status=408) from error
         finally:
             self._referred = None
         if status >= 300:

@@ -18,10 +18,10 @@ from sinchphone.hosts import SIP_PORTS, bracketed, comparable_host, numeric_addr
 from sinchphone.protocol.address_reach import ipv4_within
 from sinchphone.protocol.phone_numbers import PRIVATE, is_number, prefix_reading, reading, without_separators
 from sinchphone.protocol.sip.uri import SipUri
+from sinchphone.protocol.voice_limits import NEEDS_CALLER_ID
 from sinchphone.quick_dataclass import quick_dataclass
 
 _LOCALHOST: Final = "localhost"
-NEEDS_CALLER_ID: Final = "a call to a phone number needs a caller id (cli)"  # the platform's rule
 
 
 @quick_dataclass(frozen=True, slots=True)

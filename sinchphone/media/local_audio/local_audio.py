@@ -27,7 +27,7 @@ from sinchphone.media.local_audio.player import Player
 from sinchphone.media.local_audio.recorder import Recorder
 from sinchphone.media.local_audio.voice import make_voice
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.sound import AudioLeg, Levels, Signal, SoundEvent, SoundOptions, Volume
+from sinchphone.media.sound import NO_DEVICES, AudioLeg, Levels, Signal, SoundEvent, SoundOptions, Volume
 from sinchphone.media.thread import MediaThread
 from sinchphone.tasks import start_task
 
@@ -134,7 +134,7 @@ class LocalAudio:
         """Use these from now on, or from the answer on: an index or part of a name; ``None`` leaves it as it is. Raises DeviceError, and
         then nothing has changed; LocalProtocolError where there are no devices, or no microphone since something else speaks."""
         if self._streams is None or self._upkeep is None:
-            raise LocalProtocolError("the sound of this call has no devices")
+            raise LocalProtocolError(NO_DEVICES)
         if microphone is not None and not self._streams.wants_microphone:
             raise LocalProtocolError("this call has no microphone: something else speaks")
         choice = {Direction.INPUT: microphone, Direction.OUTPUT: loudspeaker}

@@ -25,7 +25,7 @@ from sinchphone.media.legs.inbound import Sink
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.stream import Stream
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.port import Connected, PortEvent, PortSilent, PortStats, Redirected, RtpPortOptions
+from sinchphone.media.port import NOT_FORKED, Connected, PortEvent, PortSilent, PortStats, Redirected, RtpPortOptions
 from sinchphone.media.rtp.secure import SrtpReceiver, SrtpSender, new_keys
 from sinchphone.media.rtp.sockets import SocketPair
 from sinchphone.media.rtp.source_latch import Address, SourceLatch, plain_host
@@ -138,7 +138,7 @@ class RtpPort:
 
     async def fork(self) -> "RtpPort":
         """Raises LocalProtocolError: there is one socket, and the answer that comes last counts."""
-        raise LocalProtocolError("a port over plain RTP isn't forked: the answer that comes last counts")
+        raise LocalProtocolError(NOT_FORKED)
 
     async def add_candidate(self, candidate: Candidate | None) -> None:
         """There is no ICE here."""

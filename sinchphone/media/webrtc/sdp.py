@@ -341,8 +341,8 @@ def _pictures(
 def _carrying(transport: _Transport, section: Section) -> Section:
     """A section that is taken for its transport alone, with the first of its formats: nothing is sent or received in it."""
     first = section.formats[:1]
-    names = [("rtpmap", f"{one.payload_type} {one.encoding}") for one in first]
-    names += [("fmtp", f"{one.payload_type} {one.parameters}") for one in first if _LINE.fullmatch(one.parameters)]
+    names = [one.rtpmap for one in first]
+    names += [one.fmtp for one in first if _LINE.fullmatch(one.parameters)]
     attributes = (*transport.attributes, *_mid(section.mid), (INACTIVE, ""), *transport.mux, *names)
     payloads = tuple(str(one.payload_type) for one in first) or section.payloads[:1]
     return Section(section.kind, _NO_PORT, section.profile, payloads, _ANYWHERE, attributes)

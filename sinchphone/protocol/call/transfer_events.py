@@ -17,6 +17,8 @@ from sinchphone.quick_dataclass import quick_dataclass
 MAX_TO: Final = 256
 MAX_REPLACES: Final = 64  # characters of a call's id
 REPLACES_HEADER: Final = "x-sinchphone-replaces"
+NO_CALL_TO_REPLACE: Final = "there is no such call to be replaced"
+NO_TRANSFER_NEWS: Final = "the other side doesn't say what came of the transfer"
 _MAX_BODY: Final = 2_048
 _ASK, _TELL = "Transfer", "Transferred"
 

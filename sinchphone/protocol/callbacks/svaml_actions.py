@@ -20,7 +20,7 @@ from sinchphone.protocol.callbacks.svaml_fields import Fields, describe
 from sinchphone.protocol.callbacks.svaml_prompts import read_locale, read_prompt
 from sinchphone.protocol.callbacks.svaml_recording import read_record_flag, refuse_record_flag
 from sinchphone.protocol.names.room_name import MAX_ROOM_CHARACTERS, ROOM_PATTERN
-from sinchphone.protocol.phone_numbers import E164, INTERNATIONAL
+from sinchphone.protocol.phone_numbers import CALLER_ID_RULE, E164, INTERNATIONAL
 from sinchphone.protocol.unicode import is_unicode
 from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS, MAX_DTMF_CHARACTERS
 
@@ -161,7 +161,7 @@ def _is_stream_url(url: str) -> bool:
 
 
 def _caller_id(fields: Fields) -> str | None:
-    found = fields.matching("cli", _CALLER_ID, "a phone number such as +46700000000, or private")
+    found = fields.matching("cli", _CALLER_ID, CALLER_ID_RULE)
     if found is None or found.lower() == "private":
         return found.lower() if found else None
     return f"+{found.removeprefix('+')}"

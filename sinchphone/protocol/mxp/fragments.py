@@ -45,6 +45,11 @@ class Fragment:
         return self.count > MAX_FRAGMENTS or whole > MAX_PAYLOAD_BYTES
 
 
+def too_long(payload: str) -> LocalProtocolError:
+    """What is said of a payload that no frames can carry."""
+    return LocalProtocolError(f"a message of {len(payload)} bytes is too long to be sent")
+
+
 def split(
     payload: str, session_id: str, tag: str, transport_id: str | None = None, *, frame_characters: int = FRAME_CHARACTERS
 ) -> list[str]:
@@ -61,7 +66,7 @@ def split(
         raise LocalProtocolError(f"a frame of {frame_characters} characters has no room for a payload")
     slices = [payload[start : start + room] for start in range(0, len(payload), room)]
     if len(slices) > MAX_FRAGMENTS or len(payload) > MAX_PAYLOAD_BYTES:
-        raise LocalProtocolError(f"a message of {len(payload)} bytes is too long to be sent")
+        raise too_long(payload)
     return [_frame(Fragment(session_id, tag, index, len(slices), piece, transport_id)) for index, piece in enumerate(slices)]
 
 

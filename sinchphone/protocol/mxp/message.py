@@ -24,6 +24,7 @@ from sinchphone.protocol.mxp.fragments import (
     ReassemblyLimits,
     parse_fragment,
     split,
+    too_long,
 )
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -178,7 +179,7 @@ def encrypt(message: Message, key: bytes, iv: bytes) -> str:
     encryptor = _cipher(key, iv).encryptor()
     payload = base64.b64encode(iv + encryptor.update(padded) + encryptor.finalize()).decode()
     if len(payload) > MAX_PAYLOAD_BYTES:
-        raise LocalProtocolError(f"a message of {len(payload)} bytes is too long to be sent")
+        raise too_long(payload)
     return payload
 
 

@@ -8,6 +8,7 @@ from sinchphone.errors import LocalProtocolError
 from sinchphone.protocol.unicode import is_unicode
 
 MAX_PUBLIC_HEADER_BYTES: Final = 1024  # of all together, names and values (Sinch SDK)
+PUBLIC_HEADER_RULE: Final = f"at most {MAX_PUBLIC_HEADER_BYTES} bytes of headers"
 HEADER: Final = "ph"
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 MAX_GROUP_CHARACTERS: Final = 64
-GROUP_RULE: Final = f"1 to {MAX_GROUP_CHARACTERS} characters, without spaces and , . : * / \\"
+GROUP_RULE: Final = f"a group's name has 1 to {MAX_GROUP_CHARACTERS} characters, without spaces and , . : * / \\"
 
 
 def is_group_name(text: str) -> bool:

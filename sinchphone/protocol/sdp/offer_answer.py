@@ -229,8 +229,8 @@ class Negotiation:
 def _section(
     local: LocalCapabilities, formats: tuple[Format, ...], keys: tuple[Crypto, ...], profile: str, direction: str, *, mux: bool
 ) -> Section:
-    attributes = [("rtpmap", f"{one.payload_type} {one.encoding}") for one in formats]
-    attributes += [("fmtp", f"{one.payload_type} {one.parameters}") for one in formats if one.parameters]
+    attributes = [one.rtpmap for one in formats]
+    attributes += [one.fmtp for one in formats if one.parameters]
     attributes += [("crypto", str(key)) for key in keys]
     attributes += [("rtcp-mux", "")] if mux else []
     attributes += [("ptime", str(local.ptime_ms)), (direction, "")]

@@ -69,6 +69,16 @@ class Format:
         """What ``a=rtpmap`` says of it."""
         return f"{self.name}/{self.clock_rate}{f'/{self.channels}' if self.channels > 1 else ''}"
 
+    @property
+    def rtpmap(self) -> tuple[str, str]:
+        """The attribute that names it."""
+        return "rtpmap", f"{self.payload_type} {self.encoding}"
+
+    @property
+    def fmtp(self) -> tuple[str, str]:
+        """The attribute of its parameters."""
+        return "fmtp", f"{self.payload_type} {self.parameters}"
+
     def is_same_as(self, other: "Format") -> bool:
         """Whether both stand for the same encoding, whatever their numbers (RFC 3264 6.1)."""
         return (self.name.lower(), self.clock_rate, self.channels) == (other.name.lower(), other.clock_rate, other.channels)

@@ -13,6 +13,7 @@ from sinchphone.errors import AuthenticationError, ConfigError, NetworkError
 from sinchphone.hosts import LOOPBACK_NAMES
 from sinchphone.signaling.http.transport import connector, request
 
+IN_THE_CLEAR_HINT = "a token that travels in the clear can be stolen"
 TIMEOUT_SECONDS: Final = 10.0
 MAX_ANSWER_BYTES: Final = 16_384
 _TICKET: Final = re.compile("[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+")  # a user ticket, which proves the same in the legacy dialect
@@ -27,7 +28,7 @@ async def fetch_token(url: str, user_id: str, *, ca_file: Path | None = None) ->
     """
     parts = urlsplit(url)
     if parts.scheme != "https" and parts.hostname not in LOOPBACK_NAMES:
-        raise ConfigError("token_url must begin with https://", hint="a token that travels in the clear can be stolen")
+        raise ConfigError("token_url must begin with https://", hint=IN_THE_CLEAR_HINT)
     try:
         async with aiohttp.ClientSession(connector=connector(ca_file)) as http:
             target = str(URL(url).update_query(user_id=user_id))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.protocol.mxp.public_headers import MAX_PUBLIC_HEADER_BYTES
+from sinchphone.protocol.mxp.public_headers import MAX_PUBLIC_HEADER_BYTES, PUBLIC_HEADER_RULE
 from sinchphone.protocol.sdp.jsep import Description, description_from_json
 from sinchphone.protocol.sdp.session_description import MAX_SDP_BYTES, read_session
 from sinchphone.protocol.webpush.encryption import MAX_PLAINTEXT_BYTES
@@ -230,7 +230,7 @@ def _offer_from(record: Record) -> Description:
 def _headers_from(record: Record) -> dict[str, str]:
     headers = record.text_map(Field.HEADERS)
     if sum(len(name.encode()) + len(value.encode()) for name, value in headers.items()) > MAX_PUBLIC_HEADER_BYTES:
-        raise record.odd(Field.HEADERS, f"at most {MAX_PUBLIC_HEADER_BYTES} bytes of headers")
+        raise record.odd(Field.HEADERS, PUBLIC_HEADER_RULE)
     return headers
 
 

@@ -7,7 +7,6 @@
                             +----> software changed? update --> due? prolong (token) --> store
 """
 
-import asyncio
 import gzip
 import logging
 import os
@@ -24,6 +23,7 @@ from sinchphone.protocol.auth import RegistrationClaims, read_token_claims
 from sinchphone.protocol.ulid import RANDOM_BYTES, make_ulid
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import (
+    NO_PUSH,
     CallReport,
     CallRequest,
     Instance,
@@ -141,7 +141,7 @@ class OcraDialect(RegisteredDevice):
             await self._requests.send_signed(OcraOperation.DELETE_PUSH_PROFILE, self._instance, ignore)
             return
         if self._push is None:
-            raise ForbiddenError("the platform doesn't say how it pushes, so it can wake nobody")
+            raise ForbiddenError(NO_PUSH)
         body = write_push_profile(subscription, self._push.key)
         await self._requests.send_signed(OcraOperation.SET_PUSH_PROFILE, self._instance, ignore, body=body)
         capable = write_update_request((*self._capabilities, *PUSH_CAPABILITIES), self._software)
@@ -192,8 +192,7 @@ class OcraDialect(RegisteredDevice):
             configuration = await self._requests.send_signed(OcraOperation.GET_CONFIG, stored.instance, read_configuration)
             current = await self._prolong(await self._update(stored), configuration)
         except (AuthenticationError, NotFoundError) as error:
-            _log.info("the stored registration is no longer valid: %s", type(error).__name__)
-            await asyncio.to_thread(slot.forget)
+            await self._forget(slot, error)
             return await self._create(slot)
         if current != stored:
             await self._keep(slot, current)

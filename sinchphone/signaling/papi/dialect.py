@@ -6,7 +6,6 @@
                                      | yes: configuration (signed) --refused--> renew its secret (ticket) --unknown--> create
 """
 
-import asyncio
 import logging
 import secrets
 import time
@@ -166,8 +165,7 @@ class PapiDialect(RegisteredDevice):
                 PapiOperation.RENEW_SECRET, await self._ticket(), body, read_instance, instance=identifier
             )
         except NotFoundError as error:
-            _log.info("the stored registration is no longer valid: %s", error)
-            await asyncio.to_thread(slot.forget)
+            await self._forget(slot, error)
             return await self._create(slot)
         return await self._begin(slot, renewed)
 

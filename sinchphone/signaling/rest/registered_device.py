@@ -57,6 +57,11 @@ class RegisteredDevice:
             raise LocalProtocolError("this needs a registration first")
         return self._stored.instance
 
+    async def _forget(self, slot: Slot, error: Exception) -> None:
+        """The platform doesn't know the stored registration any more."""
+        _log.info("the stored registration is no longer valid: %s", type(error).__name__)
+        await asyncio.to_thread(slot.forget)
+
     async def _claim(self) -> tuple[Slot, StoredInstance | None]:
         """Where the instance is kept, and what is there."""
         if self._slot is None:

@@ -4,13 +4,12 @@
 """
 
 import base64
-import json
 from collections.abc import Sequence
 from urllib.parse import quote
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.signaling.dialect import IdentityKind, Instance, MessageCounts, Recipient, RemoteInstance, Transport, TransportParticipant
-from sinchphone.signaling.fields import MAX_MEMBERS, Record, write_json
+from sinchphone.signaling.fields import MAX_MEMBERS, Record, read_json, write_json
 from sinchphone.signaling.rest.requests import Ask, RestRequests
 from sinchphone.signaling.wire import Auth, Endpoint
 
@@ -58,10 +57,7 @@ def write_recipients(recipients: Sequence[Recipient]) -> bytes:
 
 def read_recipients(body: bytes) -> tuple[Recipient, ...]:
     """The body of "transport" (POST)."""
-    try:
-        values = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise RemoteProtocolError("the body should be JSON, but isn't") from error
+    values = read_json(body)
     if not isinstance(values, list) or not 1 <= len(values) <= MAX_RECIPIENTS:
         raise RemoteProtocolError(f"the body should be a list of 1 to {MAX_RECIPIENTS} participants")
     return tuple(_recipient_from(Record(value, f"[{index}]")) for index, value in enumerate(values))

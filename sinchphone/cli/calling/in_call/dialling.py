@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.terminal.keyboard.parser import Paste
 from sinchphone.cli.terminal.output.events.events import Warned
+from sinchphone.cli.terminal.text.counting import counted
 from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.digits import MAX_DIGITS
 
@@ -50,7 +51,7 @@ class Dialler:
         if len(digits) > len(fitting):
             self._say_dropped(len(digits) - len(fitting))
         if others:
-            self._session.note(f"pasted: {_counted(others, 'character')} can't be dialled")
+            self._session.note(f"pasted: {counted(others, 'character')} can't be dialled")
 
     async def run(self) -> None:
         """Send digits as they come. Runs until it's cancelled."""
@@ -78,8 +79,4 @@ class Dialler:
             self._say_dropped(dropped)
 
     def _say_dropped(self, count: int) -> None:
-        self._session.tell(Warned(message=f"{_counted(count, 'digit')} not dialled: too many at once", hint=None))
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+        self._session.tell(Warned(message=f"{counted(count, 'digit')} not dialled: too many at once", hint=None))

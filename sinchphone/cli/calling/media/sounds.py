@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sinchphone.cli.addressing.destination import Destination, Kind
 from sinchphone.cli.calling.outcomes import Requests
+from sinchphone.cli.exits import ExitCode, hint_of_code
 from sinchphone.cli.terminal.flags.commands import SoundFlags, VideoFlags
 from sinchphone.cli.terminal.output.events.events import Warned
 from sinchphone.errors import DeviceError
@@ -97,9 +98,7 @@ async def missing_devices(flags: SoundFlags, options: Options, destination: Dest
         return Warned(message=f"{error}: checking the line with tones instead, for some seconds", hint=error.hint or None)
     if any(device.inputs or device.outputs for device in devices):
         return None
-    return Warned(
-        message="no sound device: checking the line with tones instead, for some seconds", hint="sinchphone devices lists what there is"
-    )
+    return Warned(message="no sound device: checking the line with tones instead, for some seconds", hint=hint_of_code(ExitCode.DEVICE))
 
 
 def _answered_by_exchange(options: Options, destination: Destination) -> bool:

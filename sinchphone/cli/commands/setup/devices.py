@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import typer
 
+from sinchphone.cli.doctor.finding import NO_DEVICES_HINT
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import JsonFlags, with_flags
 from sinchphone.cli.terminal.flags.groups import CommandGroup, Planned
@@ -81,7 +82,5 @@ async def _list(session: Session) -> ExitCode:
     else:
         session.tell(Warned(message="no noise suppression: pywebrtc-audio is missing", hint=MISSING_HINT))
     if not found:
-        raise DeviceError(
-            "there is no sound device", hint="connect one, or start the sound server; calls work without, see --play and --record"
-        )
+        raise DeviceError("there is no sound device", hint=NO_DEVICES_HINT)
     return ExitCode.OK

@@ -31,6 +31,7 @@ from sinchphone.cli.terminal.output.results import (
     Warned,
 )
 from sinchphone.cli.terminal.screen.status_line import cells, clock, meter
+from sinchphone.cli.terminal.text.counting import counted
 from sinchphone.cli.terminal.text.escape import MAX_TEXT, escape
 from sinchphone.protocol.call.states import BUSY_CODES, Cause, EndedBy
 from sinchphone.protocol.names.room_name import ROOM_PREFIX
@@ -111,7 +112,7 @@ def _contact(event: ContactListed) -> str:
 
 
 def _deleted(event: HistoryDeleted) -> str:
-    calls, messages = (f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in ((event.calls, "call"), (event.messages, "message")))
+    calls, messages = counted(event.calls, "call"), counted(event.messages, "message")
     return f"deleted {calls} and {messages}"
 
 

@@ -20,6 +20,7 @@ from sinchphone.media.legs.call_leg import CallLeg, FrameSource
 from sinchphone.media.legs.three_way import three_way
 from sinchphone.media.options import RecordLayout
 from sinchphone.media.sound import (
+    NO_DEVICES,
     DevicesChanged,
     HasDevices,
     Levels,
@@ -235,7 +236,7 @@ class CallAudio:
     async def set_device(self, microphone: int | str | None, loudspeaker: int | str | None) -> None:
         """See ``Call.set_device``."""
         if not isinstance(self.sound, HasDevices):
-            raise LocalProtocolError("the sound of this call has no devices")
+            raise LocalProtocolError(NO_DEVICES)
         await self.sound.set_devices(microphone=microphone, loudspeaker=loudspeaker)
 
     async def close(self) -> None:

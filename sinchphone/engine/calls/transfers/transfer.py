@@ -5,7 +5,7 @@ from typing import Final
 
 from sinchphone.engine.calls.machine_driver import MachineDriver
 from sinchphone.errors import LocalProtocolError, TransferError
-from sinchphone.protocol.call.transfer_events import MAX_TO, TransferNews, TransferWish, encode_transfer
+from sinchphone.protocol.call.transfer_events import MAX_TO, NO_TRANSFER_NEWS, TransferNews, TransferWish, encode_transfer
 from sinchphone.protocol.call.vocabulary import TellClientEvent
 
 TAKEN_S: Final = 5.0  # for the other side to say that it has begun
@@ -40,7 +40,7 @@ class Transfer:
             if told.status == 0:
                 hint = "Sinchphones and SIP phones take them, official clients don't."
                 raise TransferError("the other side takes no transfers", status=501, hint=hint) from error
-            raise TransferError("the other side doesn't say what came of the transfer", status=408) from error
+            raise TransferError(NO_TRANSFER_NEWS, status=408) from error
         finally:
             self._news = None
         if told.status >= 300:

@@ -23,6 +23,7 @@ JANUS_ANSWER_SECONDS: Final = 5.0
 HEARTBEAT_SECONDS: Final = 4.0  # a connection without an answer for half of that is broken
 KEEP_ALIVE_SECONDS: Final = 20.0  # Janus forgets a session after 60 s
 MAX_MESSAGE_BYTES: Final = 256 * 1024
+LINK_GONE: Final = "the connection to Janus is gone"
 GONE: Final[Mapping[str, Any]] = {"janus": "gone"}  # of our own: Janus has forgotten the handle
 
 Hear: TypeAlias = Callable[[Mapping[str, Any]], None]
@@ -155,7 +156,7 @@ class JanusLink:
             _log.error("the connection to Janus is gone, and with it who was in its rooms: %d", len(handles))
         for answer in self._waiting.values():
             if not answer.done():
-                answer.set_exception(MediaError("the connection to Janus is gone"))
+                answer.set_exception(MediaError(LINK_GONE))
         for hear in handles:
             hear(GONE)
 

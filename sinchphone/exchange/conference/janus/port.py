@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sinchphone.audio.frame import Frame, Samples, silence
 from sinchphone.errors import LocalProtocolError, MediaError
-from sinchphone.exchange.conference.janus.link import Hear
+from sinchphone.exchange.conference.janus.link import LINK_GONE, Hear
 from sinchphone.exchange.conference.janus.room import Joined
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.pictures.picture_leg import PictureLeg
@@ -81,7 +81,7 @@ class JanusPort:
             self._is_connected = True
             self._events.put(Connected(pair="host", codec=CODEC))
         elif kind in ("hangup", "detached", "gone") or is_over(said):
-            reason = str(said.get("reason", "the connection to Janus is gone"))
+            reason = str(said.get("reason", LINK_GONE))
             self._events.put(PortLost(silent_s=0.0) if self._is_connected else PortFailed(reason=reason[:200]))
 
     async def offer(self) -> Description:

@@ -325,13 +325,18 @@ class CommitQueue:
             self._take(change, token, own)
 
 
+def unreached() -> StoreError:
+    """What somebody is told who asks while Redis can't be reached."""
+    return StoreError("the exchange can't reach what it shares with others (Redis) at the moment", hint="See its log.")
+
+
 async def patiently(work: Any) -> Any:
     """What somebody waits for, as long as one waits for Redis. Raises StoreError."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await work
     except no_answer() as error:
-        raise StoreError("the exchange can't reach what it shares with others (Redis) at the moment", hint="See its log.") from error
+        raise unreached() from error
 
 
 def _resolve(pending: Sequence[_Pending], outcome: Sequence[int] | StoreError) -> None:

@@ -25,7 +25,7 @@ from sinchphone.exchange.options import StoreAddress
 from sinchphone.exchange.store.feed import FeedMessage, Receive
 from sinchphone.exchange.store.redis.changes import Change, Key, RowChange, name_of, read_entry, read_row, token_of
 from sinchphone.exchange.store.redis.checks import check
-from sinchphone.exchange.store.redis.commit_queue import Bounds, CommitQueue, patiently
+from sinchphone.exchange.store.redis.commit_queue import Bounds, CommitQueue, patiently, unreached
 from sinchphone.exchange.store.redis.connection import check_names, common_key, key_of
 from sinchphone.exchange.store.redis.pipeline import LuaScript, Pipeline, is_refusal, no_answer, reason_of
 from sinchphone.exchange.store.redis.redis_limits import RedisLimits
@@ -265,7 +265,7 @@ class RedisStore:
 
     def _check_reached(self) -> None:
         if not self.is_reached:
-            raise StoreError("the exchange can't reach what it shares with others (Redis) at the moment", hint="See its log.")
+            raise unreached()
 
     # What comes
 

@@ -16,7 +16,7 @@ from sinchphone.gateway.bridging.hold import hears, offer_hold, wanted
 from sinchphone.gateway.bridging.key_presses import DigitPath
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.legs.leg import IncomingLeg, Leg
-from sinchphone.gateway.legs.reasons import failure_of_error
+from sinchphone.gateway.legs.reasons import OFFER_IGNORED, UNCHANGEABLE, failure_of_error
 from sinchphone.gateway.relay.description import with_candidates
 from sinchphone.gateway.relay.ends import GATHER_SECONDS
 from sinchphone.gateway.relay.relay import MediaTransport
@@ -107,7 +107,7 @@ class LegPort:
                 return (await self.port.reanswer(offer, direction=wanted(held=held))).sdp
             return (await self.port.answer(offer)).sdp  # a WebRTC port takes later offers as the first one
         except LocalProtocolError as error:
-            raise MediaError("the sound of this call can't be changed now") from error
+            raise MediaError(UNCHANGEABLE) from error
 
     async def _offer_anew(self) -> None:
         """Both hear each other again, unless the answer in the leg's ACK says otherwise (RFC 3261 14.2)."""
@@ -118,13 +118,13 @@ class LegPort:
             try:
                 answer = await self.leg.answer_reoffer(offer.sdp, offered=False)
                 if answer is None:
-                    raise MediaError("the other side didn't answer our offer")
+                    raise MediaError(OFFER_IGNORED)
                 await self.port.accept(Description("answer", answer))
             except MediaError:
                 await self.port.withdraw()
                 raise
         except LocalProtocolError as error:
-            raise MediaError("the sound of this call can't be changed now") from error
+            raise MediaError(UNCHANGEABLE) from error
 
     async def _watch(self) -> None:
         async for event in self.port.events():

@@ -30,7 +30,7 @@ from sinchphone.gateway.legs.leg import (
     TransferAsked,
     Trickled,
 )
-from sinchphone.gateway.legs.reasons import CallRefusedError, failure_of_error
+from sinchphone.gateway.legs.reasons import NOT_DESCRIBED, OFFER_IGNORED, UNCHANGEABLE, CallRefusedError, failure_of_error
 from sinchphone.gateway.relay.relay import BranchCandidate, Relay, Side, SideConnected, SideDigitHeard, SideLost, SideSilent
 
 
@@ -73,7 +73,7 @@ class RelayBridge:
         if sdp is not None:
             self._told[Side.CALLER] = await self._relay.answer(sdp, branch=branch, signalled_from=self.leg.signalled_from)
         elif not self._told[Side.CALLER]:
-            raise MediaError("the called side answered without a description")
+            raise MediaError(NOT_DESCRIBED)
 
     async def join(self) -> None:
         """Answer the caller."""
@@ -153,11 +153,11 @@ class RelayBridge:
         try:
             offer = await self._relay.propose(side)
         except LocalProtocolError as error:
-            raise MediaError("the sound of this call can't be changed now") from error
+            raise MediaError(UNCHANGEABLE) from error
         try:
             answer = await leg.answer_reoffer(offer, offered=False)
             if answer is None:
-                raise MediaError("the other side didn't answer our offer")
+                raise MediaError(OFFER_IGNORED)
             await self._relay.settle(side, answer)
         except MediaError:
             await self._relay.withdraw()

@@ -8,7 +8,7 @@ from sinchphone.protocol.sip.message import HeaderLines, Request, respond
 from sinchphone.protocol.sip.session import transfer
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.dialog import Dialog
-from sinchphone.protocol.sip.session.state import ALLOW, REMIND_SECONDS, SUPPORTED, SessionState
+from sinchphone.protocol.sip.session.state import ALLOW, NO_DESCRIPTION, REMIND_SECONDS, SUPPORTED, SessionState
 from sinchphone.protocol.sip.session.timer import TooSmall
 from sinchphone.protocol.sip.session.vocabulary import SipPhase
 from sinchphone.protocol.sip.uri import unquoted
@@ -76,7 +76,7 @@ def confirmed(session: SessionState, event: v.GotAck) -> None:
         return
     if (sdp := event.request.sdp) is None:
         session.tell(v.SipEnded("the ACK has no session description", 488))
-        session.leave('SIP;cause=488;text="no session description"')
+        session.leave(NO_DESCRIPTION)
         return
     session.remote_sdp = sdp
     session.tell(v.SipAnswered(sdp))

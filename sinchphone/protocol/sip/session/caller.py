@@ -9,7 +9,7 @@ from sinchphone.protocol.sip.digest import Answering
 from sinchphone.protocol.sip.message import Request, Response
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.dialog import Dialog
-from sinchphone.protocol.sip.session.state import ALLOW, SUPPORTED, EarlyDialog, Pending, SessionState, reason_value
+from sinchphone.protocol.sip.session.state import ALLOW, NO_DESCRIPTION, SUPPORTED, EarlyDialog, Pending, SessionState, reason_value
 from sinchphone.protocol.sip.session.vocabulary import SipPhase
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 
@@ -165,7 +165,7 @@ def _begin(session: SessionState, early: EarlyDialog, response: Response) -> Non
     if sdp is None:
         wrong = MediaError("the answer has no session description")
         session.tell(v.Refused(488, str(wrong), wrong))
-        session.leave('SIP;cause=488;text="no session description"')
+        session.leave(NO_DESCRIPTION)
         return
     session.remote_sdp = sdp
     session.timer.agreed(response, session.now)

@@ -22,6 +22,7 @@ SESSION_SECONDS: Final = 1800  # RFC 4028
 REMIND_SECONDS: Final = 60.0  # a proxy forgets an INVITE after 3 minutes without a provisional response (RFC 3261 13.3.1.1)
 MAX_REASON_CHARACTERS: Final = 128
 ELSEWHERE: Final = "Call completed elsewhere"  # the words of RFC 3326 4.1
+NO_DESCRIPTION: Final = 'SIP;cause=488;text="no session description"'  # a Reason header (RFC 3326)
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
