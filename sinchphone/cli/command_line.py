@@ -22,7 +22,7 @@ def command_line(arguments: Sequence[str]) -> int:
     import typer
 
     from sinchphone.cli.app import whole_command
-    from sinchphone.cli.exits import ExitCode, code_of_error, hint_of_code
+    from sinchphone.cli.exits import USAGE_HINT, ExitCode, code_of_error
     from sinchphone.cli.terminal.streams import hush, unwritable
     from sinchphone.errors import SinchphoneError
 
@@ -37,7 +37,7 @@ def command_line(arguments: Sequence[str]) -> int:
     except SinchphoneError as error:
         return _refuse(error, code_of_error(error), arguments)
     except typer.TyperException as error:
-        usage = SinchphoneError(_sentence(error.format_message()), hint=hint_of_code(ExitCode.USAGE))
+        usage = SinchphoneError(_sentence(error.format_message()), hint=USAGE_HINT)
         return _refuse(usage, ExitCode.USAGE, arguments)
     except (KeyboardInterrupt, typer.Abort):
         return _refuse(KeyboardInterrupt(), ExitCode.INTERRUPTED, arguments)

@@ -107,10 +107,11 @@ _FAILURES: Final = {
     608: ExitCode.DECLINED,
 }
 _BEFORE_THE_ANSWER: Final = (ExitCode.NO_ANSWER, ExitCode.BUSY, ExitCode.DECLINED, ExitCode.NOT_FOUND)
+USAGE_HINT: Final = "see: sinchphone --help, or --help after a command"
 # What to do, where an error doesn't say it better itself.
 _HINTS: Final = {
     ExitCode.BUG: "run it again with --debug and report what it prints",
-    ExitCode.USAGE: "see: sinchphone --help, or --help after a command",
+    ExitCode.USAGE: USAGE_HINT,
     ExitCode.AUTHENTICATION: "check the application key, its secret or token, and the user: sinchphone config show",
     ExitCode.NOT_FOUND: "check the name or number; a user of the local exchange must be listening: sinchphone listen --user NAME",
     ExitCode.FORBIDDEN: "the account may lack credit or a verified caller id: see the platform's dashboard",
