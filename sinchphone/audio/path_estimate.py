@@ -35,6 +35,10 @@ _QUEUES_APART: Final = 10.0  # [s] what comes back sooner is remembered
 _LOSSY: Final = 0.01  # share of lost frames from which on waiting for redundancy pays
 _REDUNDANCY_WAIT: Final = 0.012  # [s] on top of it, until the packet with the copy is surely there; 22 ms sound no better
 _REDUNDANCY_FRESH: Final = 5.0  # [s] a copy seen is taken as a habit
+_REBUILDS: Final = 50  # lost frames that a later packet had in it are remembered,
+_REBUILDS_FRESH: Final = 10.0  # [s] for so long,
+_REBUILDS_KNOWN: Final = 3  # and count from so many on: a full queue loses packets, so that those after them are the slowest
+_REBUILD_HEADROOM: Final = 0.007  # [s] above the same quantile of them
 
 _MENDS: Final = 50  # lost frames whose spares are remembered,
 _MENDS_FRESH: Final = 10.0  # [s] for so long
@@ -49,6 +53,7 @@ _STEP: Final = 8  # packets that are all slower than the target: the path became
 
 _SLOT: Final = 0.5  # [s]
 _SLOTS: Final = 8  # the fastest path is that of the last 4 s: a route may become longer
+_MOVED: Final = 0.020  # [s] and is another one then: what was seen before counts from there
 
 
 class PathEstimate:
@@ -59,6 +64,7 @@ class PathEstimate:
         self.target = _INITIAL_TARGET
         self.jitter: float | None = None
         self._slots: deque[tuple[int, float]] = deque(maxlen=_SLOTS)  # (half second, lowest transit in it)
+        self._counts_from: float | None = None  # the base
         self._excess: deque[float] = deque(maxlen=_HISTORY)  # [s] above the base
         self._last: tuple[int, float] | None = None  # position and transit of the packet before
         self._steps: deque[int] = deque([1], maxlen=_STEP)  # frames between two packets
@@ -68,12 +74,14 @@ class PathEstimate:
         self._redundancy = 0.0  # [s] how far back a copy reaches
         self._redundancy_at = 0.0
         self._copied_at = -math.inf
+        self._rebuilds: deque[tuple[float, float]] = deque(maxlen=_REBUILDS)  # when a lost frame could be rebuilt, and its transit then
         self._mends: deque[tuple[float, float]] = deque(maxlen=_MENDS)  # when a lost frame's spare came, and how late [s]
 
     def restart(self, position: int, now: float) -> None:
         """The time line is new, what is known of jitter and loss stays."""
         self._slots.clear()
-        self._last = None
+        self._rebuilds.clear()
+        self._last = self._counts_from = None
         self.base = None
         self.arrived(position, now)
 
@@ -81,6 +89,7 @@ class PathEstimate:
         """A packet came at ``now``. Copies that came by another way don't belong here."""
         transit = now - position / RATE
         base = self.base = self._lowest_with(int(now // _SLOT), transit)
+        self._count_from(base)
         drains = self._drains(position, transit)
         if self._last is not None and position > self._last[0]:
             self._steps.append((position - self._last[0]) // FRAME_SAMPLES)
@@ -105,6 +114,10 @@ class PathEstimate:
         self._redundancy = seconds
         self._redundancy_at = now
 
+    def rebuilt(self, position: int, now: float) -> None:
+        """A packet came from which what was lost before it, from ``position`` on, can be rebuilt."""
+        self._rebuilds.append((now, now - position / RATE))
+
     def copied(self, now: float) -> None:
         """A packet carried copies of those before it."""
         if self._copied_at == -math.inf:
@@ -118,6 +131,15 @@ class PathEstimate:
         """
         if self.base is not None and self._copied_at in (now, -math.inf):
             self._mends.append((now, now - position / RATE - self.base))
+
+    def _count_from(self, base: float) -> None:
+        """What packets took until now, they took above this base, if it's another path's: a queue that stays is no jitter."""
+        rise = 0.0 if self._counts_from is None else base - self._counts_from
+        known = rise > 0 or len(self._excess) >= _KNOWN  # the first packets may all have been held up
+        if self._counts_from is None or abs(rise) > _MOVED:
+            self._counts_from = base
+            if rise and known:
+                self._excess = deque((max(0.0, excess - rise) for excess in self._excess), maxlen=_HISTORY)
 
     def _drains(self, position: int, transit: float) -> bool:
         """Whether the packet was only held up behind the one before it. Also notes the jitter.
@@ -168,8 +190,15 @@ class PathEstimate:
             wanted = max(wanted, _INITIAL_TARGET)
         wanted = max(wanted, self._peaks(wanted), min(islice(reversed(self._excess), _STEP)) + _HEADROOM)
         if self._loss > _LOSSY and now - self._redundancy_at < _REDUNDANCY_FRESH:
-            wanted = max(wanted, _quantile(ordered, 0.9) + self._redundancy + _REDUNDANCY_WAIT)
+            wanted = max(wanted, _quantile(ordered, 0.9) + self._redundancy + _REDUNDANCY_WAIT, self._rebuilding(now))
         return max(wanted, self._mending(now)) if self._loss > _LOSSY else wanted
+
+    def _rebuilding(self, now: float) -> float:
+        """Enough for most packets that a lost one was rebuilt from; 0 where there are few."""
+        transits = sorted(transit for at, transit in self._rebuilds if now - at < _REBUILDS_FRESH)
+        if len(transits) < _REBUILDS_KNOWN or self.base is None:
+            return 0.0
+        return _quantile(transits, _QUANTILE) - self.base + _REBUILD_HEADROOM
 
     def _mending(self, now: float) -> float:
         """Enough for the spares of most lost frames that have one; 0 where there are few, or too late ones."""

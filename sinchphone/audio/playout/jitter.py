@@ -204,6 +204,8 @@ class JitterBuffer:
             if now - newest.at > _PAUSE and not self._packets:
                 self._begin(arrival, packet)
                 return
+            if packet.recoverable and arrival.sequence > newest.sequence + 1:
+                self._line.rebuilt(arrival.position - packet.recoverable, now)
             self._newest = arrival
         self._line.arrived(arrival.position, now)
         self._seen.append(arrival.position)

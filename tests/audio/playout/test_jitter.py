@@ -239,6 +239,21 @@ def test_the_end_of_a_queue_is_not_taken_for_what_comes_after_it() -> None:
     assert buffer.target < 0.030
 
 
+def test_a_queue_that_stays_is_the_path_and_nothing_is_waited_for_above_it() -> None:
+    """As that of a TCP flow: the fastest packets of the last seconds stood in it too."""
+    filling = [0.003 * i for i in range(100)]
+    buffer = fed(JitterBuffer(), [0.0] * 100 + filling + [0.3] * 50)
+    assert buffer.target > 0.3
+    fed(buffer, [0.3] * 160, 250)
+    assert buffer.target < 0.030
+    assert buffer.delay(410 * FRAME_S + 0.3 + 0.010) < 0.040
+
+
+def test_a_queue_that_was_the_path_is_not_forgotten_as_soon_as_it_gets_shorter() -> None:
+    buffer = fed(JitterBuffer(), [0.3] * 300 + [0.1] * 30)
+    assert buffer.target > 0.2
+
+
 def test_a_burst_after_one_stall_counts_as_one_late_packet() -> None:
     buffer = running(100)
     for i in range(100, 115):
@@ -266,6 +281,16 @@ def test_the_target_waits_for_copies_when_packets_are_lost() -> None:
     without, with_copies = buffers
     assert without.target < 0.012
     assert 0.030 <= with_copies.target < 0.035
+
+
+def test_the_target_waits_for_copies_in_packets_that_are_slower_than_others() -> None:
+    """A full queue loses packets, and what comes after them has waited in it."""
+    buffer = JitterBuffer()
+    for i in range(500):
+        if i % 20:
+            buffer.push(packet(i, recoverable=FRAME), i * FRAME_S + (0.050 if i % 20 == 1 else 0.0))
+        buffer.pull(i * FRAME_S + 0.075)
+    assert 0.070 <= buffer.target < 0.080
 
 
 def test_a_sender_that_starts_anew_is_heard_again_after_two_packets() -> None:
