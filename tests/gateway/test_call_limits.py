@@ -22,7 +22,7 @@ class OpenCalls(CallControl):
     """Calls stay open until the test is over."""
 
     def __init__(self, *, drains: bool = False) -> None:
-        context: Any = SimpleNamespace(trunk=None, intake=Intake())
+        context: Any = SimpleNamespace(trunk=None, lines=None, intake=Intake())
         if drains:
             context.intake.close()
         super().__init__(context)

@@ -34,7 +34,7 @@ def call(offer: str | None, *, encrypted: bool) -> tuple[SipCall, list[v.Order]]
 
 async def test_attack_plain_sound_in_the_name_of_a_trunk_that_encrypts_is_refused() -> None:
     nobody: Any = None
-    context: Any = SimpleNamespace(trunk=None, intake=Intake())
+    context: Any = SimpleNamespace(trunk=None, lines=None, intake=Intake())
     plain, orders = call(PLAIN, encrypted=True)
     await CallControl(context).take(plain, nobody)
     assert orders == [v.SipRefuse(488, "Encrypted sound only")]
