@@ -114,7 +114,7 @@ def read_exchange(options: Options, **more: Any) -> ExchangeOptions:
         raise ConfigError("exchange.ice_username has no password", hint="exchange.ice_secret_file or SINCHPHONE_ICE_SECRET")
     store = more.pop("store", section.store)
     known = read_store_address(section, store) if isinstance(store, StoreAddress) else store
-    return narrowed(ExchangeOptions, section, ice_secret=secret, store=known, **more)
+    return narrowed(ExchangeOptions, section, ice_secret=secret, store=known, conference=options.conference, **more)
 
 
 def read_store_address(section: ExchangeSection, store: StoreAddress) -> StoreAddress:

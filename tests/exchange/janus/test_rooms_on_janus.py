@@ -5,11 +5,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from sinchphone.config import load
+from sinchphone.credentials import read_exchange
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.environment import Cloud
@@ -75,6 +78,12 @@ async def quiet(ear: Ear) -> None:
     async with asyncio.timeout(LONGEST):
         while abs(ear.last(0.3)).max(initial=0) > 100:
             await asyncio.sleep(0.05)
+
+
+def test_the_mixer_that_the_configuration_names_is_handed_to_the_exchange(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[conference]\nmixer = "janus"\njanus = "ws://127.0.0.1:7188"\n')
+    read = read_exchange(load(file=tmp_path / "config.toml", environ={}).options)
+    assert read.conference == ConferenceOptions(mixer="janus", janus="ws://127.0.0.1:7188")
 
 
 async def test_two_hear_each_other_through_janus_and_are_muted_and_removed_by_rest(floor: Floor, janus: JanusServer) -> None:
