@@ -8,8 +8,6 @@ The public Python API; each name is loaded when it is first used, so that ``impo
             print(state)
 """
 
-from importlib import import_module
-
 TYPE_CHECKING = False  # as in ``typing``, which takes long to import, and a signal may come meanwhile
 if TYPE_CHECKING:
     from typing import Any
@@ -335,6 +333,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> "Any":
+    from importlib import import_module  # here, since the command line takes the signals only after this file was read
+
     if name == "__version__":
         return import_module("importlib.metadata").version(__name__)
     if name not in _HOME_OF:

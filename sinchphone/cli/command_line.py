@@ -80,5 +80,5 @@ def _refuse(error: BaseException, code: "ExitCode", arguments: Sequence[str]) ->
 
 def _sentence(message: str) -> str:
     """Typer's words in our style: one line, no capital, no full stop."""
-    line = " ".join(message.split()).rstrip(".")
+    line = " ".join(message.split()).rstrip(".").replace("is not a valid int", "is no whole number")
     return line[:1].lower() + line[1:]

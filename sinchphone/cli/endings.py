@@ -97,6 +97,8 @@ def describe(details: "CallDetails", *, peer: str, domain: Domain, outbound: boo
     code = code_of_call(details) if outbound else _code_of_incoming(details)
     if outbound and (sip := sip_failure(details)) is not None and details.cause is not Cause.HUNG_UP:
         return Ending(code, _sip_words(*sip), hint_of_sip(code) or explained.next_step)
+    if outbound and domain is Domain.SIP and code is ExitCode.NOT_FOUND:
+        return Ending(code, _words(details, explained.words, peer), "check the address: its host can't be found, or nobody is there")
     return Ending(code, _words(details, explained.words, peer), _hint(details, code) or explained.next_step)
 
 

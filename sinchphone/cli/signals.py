@@ -14,6 +14,7 @@ from __future__ import annotations
 # What ``signal`` is made of: importing that takes ten times as long as everything else here.
 import _signal  # type: ignore[import-not-found]
 import atexit
+import sys
 
 TYPE_CHECKING = False  # as in ``typing``, which takes long to import
 if TYPE_CHECKING:
@@ -74,9 +75,10 @@ def interrupt(number: int) -> None:
 
 
 def forget() -> None:
-    """What was noted has had its effect. Note what comes."""
+    """What was noted has had its effect. Note what comes, and let go of modules that it kept from being imported as a whole."""
     _run.react(None)
     _run.noted.clear()
+    _unload_orphans()
 
 
 def release() -> None:
@@ -85,6 +87,15 @@ def release() -> None:
         _signal.signal(number, _signal.default_int_handler if number == INTERRUPT else _signal.SIG_DFL)
     _run.taken.clear()
     forget()
+
+
+def _unload_orphans() -> None:
+    """Where an import of a package is cut off, Python takes the package away again, but not the modules in it that were there by then: the
+    next import of it finds them loaded, and doesn't make them attributes of the new package."""
+    for name in sorted(sys.modules):  # packages come before what is in them
+        package = name.rpartition(".")[0]
+        if package and package not in sys.modules:
+            del sys.modules[name]
 
 
 def _receive(number: int, _: object) -> None:

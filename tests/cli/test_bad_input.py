@@ -663,6 +663,7 @@ async def test_nobody_who_reads_standard_error(color: str) -> None:
 
 
 LONG = "x" * 5000
+NOT_UTF8 = os.fsdecode(b"\xff")
 
 
 @pytest.mark.parametrize(
@@ -682,6 +683,13 @@ LONG = "x" * 5000
         (("call", "\x1b[2J\n"), 2),
         (("\x1b[2J",), 2),
         (("call", "hangup-after:soon", "--no-audio"), 13),
+        (("exchange", "--port", "many"), 2),
+        (("conference", NOT_UTF8, "--no-audio"), 2),
+        (("trace", NOT_UTF8), 2),
+        (("exchange", "users", "add", NOT_UTF8), 2),
+        (("exchange", "users", "remove", NOT_UTF8), 2),
+        (("push", "--auto-answer", "missing.json"), 2),
+        (("cloud", "learn", "missing.tgz"), 14),
     ],
 )
 async def test_words_that_cant_be_meant(arguments: tuple[str, ...], code: int) -> None:
@@ -689,6 +697,7 @@ async def test_words_that_cant_be_meant(arguments: tuple[str, ...], code: int) -
     done.refuses(code)
     assert "\x1b" not in done.err
     assert "a bug" not in done.err
+    assert not re.search("Errno|valid int", done.err)
 
 
 @pytest.mark.parametrize("delay_s", [0.06, 0.1, 0.2, 0.35])

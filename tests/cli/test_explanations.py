@@ -8,6 +8,7 @@ import pytest
 
 from sinchphone.cli.app import COMMANDS
 from sinchphone.cli.endings import NEXT_STEPS, Order, describe
+from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.explanations import BUSY, INCOMING, OUTGOING, WHOSE, explain
 from sinchphone.engine.calls.details import CallDetails
 from sinchphone.protocol.call.states import Cause, EndedBy
@@ -37,6 +38,13 @@ def test_every_end_says_what_happened_and_what_to_do_next(cause: Cause, domain: 
     assert ending.reason and ending.reason[0] != "{"
     assert ending.hint and "{" not in ending.hint + ending.reason
     assert not ending.hint.endswith(".")
+
+
+def test_a_sip_host_that_is_not_there_is_no_user_who_should_listen() -> None:
+    failed = CallDetails(1.0, ended_at=3.0, cause=Cause.FAILURE, failure=CallFailure(404, "there is no SIP server at b.invalid", ""))
+    ending = describe(failed, peer="a@b.invalid", domain=Domain.SIP, outbound=True, order=None, interactive=True)
+    assert ending.code is ExitCode.NOT_FOUND
+    assert "address" in str(ending.hint) and "listen" not in str(ending.hint)
 
 
 @pytest.mark.parametrize("domain", Domain)

@@ -109,7 +109,7 @@ async def test_a_payload_from_elsewhere_on_standard_input_takes_the_call(nobodys
 @pytest.mark.parametrize(
     ("payload", "words"),
     [
-        ("", "payload.json"),
+        ("", "payload.json has no JSON object"),
         ("[]", "no JSON object"),
         ("x" * 9000, "no JSON object"),
     ],

@@ -115,6 +115,27 @@ def test_a_signal_after_the_result_changes_nothing(run: Callable[..., Run], numb
     assert call.end() == (6, [], "")
 
 
+INTERRUPTING = """
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "asyncio.locks":
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from sinchphone.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("arguments", [("doctor", "--json"), ("call", "echo", "--no-audio", "--json")])
+def test_a_signal_amid_the_import_of_a_package_gives_a_result(arguments: tuple[str, ...]) -> None:
+    ran = subprocess.run([sys.executable, "-c", INTERRUPTING, *arguments], capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert "Traceback" not in ran.stderr
+    assert [json.loads(line)["event"] for line in ran.stdout.splitlines()] == ["result"]
+    assert (ran.returncode, json.loads(ran.stdout)["exit_code"]) == (130, 130)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_a_command_waits_for_its_standard_input_gives_a_result(run: Callable[..., Run], number: signal.Signals) -> None:
     message = run("send-message", "bob", "-", "--json", stdin=subprocess.PIPE)

@@ -48,6 +48,7 @@ class Outcomes:
         self._said: bool | str = False  # whether to its end, or why not
         self._digits_sent = False
         self._digits_failure: str | None = None
+        self._hints: dict[str, str] = {}  # what to do, by the words of the warnings that said what failed
 
     def take(self, event: "SoundEvent") -> None:
         """Something happened to the sound."""
@@ -60,7 +61,9 @@ class Outcomes:
                 self._recorded, self._record_failure = path, failure
             case s.PipeEnded(path=_, outward=outward, bytes=count, failure=failure):
                 self._piped[RequestKind.PIPE_OUT if outward else RequestKind.PIPE_IN] = count, failure
-            case s.PlayStarted() | s.RecordStarted() | s.PipeStarted() | s.DevicesChanged() | s.SoundWarning():
+            case s.SoundWarning(message=message, hint=hint):
+                self._hints[message] = hint
+            case s.PlayStarted() | s.RecordStarted() | s.PipeStarted() | s.DevicesChanged():
                 pass
             case _:
                 assert_never(event)
@@ -79,7 +82,8 @@ class Outcomes:
 
     def judge(self, call_id: str, ending: Ending, order: Order | None, *, established: bool) -> tuple[list[RequestOutcome], Ending]:
         """Each outcome, and the ending with the exit code that they make. What wasn't reached because the call wasn't established has
-        the call's own code; what the user's own end cut off stays as that end is."""
+        the call's own code; what the user's own end cut off stays as that end is. What failed by itself has the hint of its own
+        warning, if any: the call's end doesn't explain it."""
         told = [one for one in self._each(call_id, ending.reason) if established or one.outcome is Outcome.FAILED]
         if not established:
             told += [
@@ -90,7 +94,8 @@ class Outcomes:
         missed = next((one for one in told if self._counts(one, order)), None)
         if ending.code is not ExitCode.OK or missed is None or not established:
             return told, ending
-        return told, Ending(ExitCode.NOT_DONE, words_of(missed), ending.hint)
+        hint = ending.hint if missed.outcome is Outcome.CUT_SHORT else self._hints.get(missed.reason or "")
+        return told, Ending(ExitCode.NOT_DONE, words_of(missed), hint or None)
 
     def _counts(self, one: RequestOutcome, order: Order | None) -> bool:
         return one.outcome is Outcome.FAILED or (one.outcome is Outcome.CUT_SHORT and order not in ENDS_OF_THE_USER)

@@ -68,13 +68,16 @@ def push(
 
 def _read(path: str) -> dict[str, Any]:
     """The JSON object of a file, or of standard input. Raises BadParameter."""
+    source = "standard input" if path == "-" else path
     try:
         text = sys.stdin.read(MAX_CHARACTERS + 1) if path == "-" else Path(path).read_text("utf-8")
         value = json.loads(text) if len(text) <= MAX_CHARACTERS else None
-    except (OSError, ValueError, RecursionError) as error:
-        raise typer.BadParameter(f"{path}: {error}") from error
+    except OSError as error:
+        raise typer.BadParameter(f"{source} can't be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError):
+        value = None
     if not isinstance(value, dict):
-        raise typer.BadParameter(f"{'standard input' if path == '-' else path} has no JSON object of at most {MAX_CHARACTERS} characters")
+        raise typer.BadParameter(f"{source} has no JSON object of at most {MAX_CHARACTERS} characters")
     return value
 
 

@@ -150,6 +150,19 @@ def test_a_call_that_never_came_about_has_its_own_code(platform: Any, sinchphone
     assert outcomes(ran) == [("play", "cut_short"), ("dtmf", "cut_short")]
 
 
+def test_what_failed_is_explained_by_its_own_warning_and_not_by_how_the_call_ended(platform: Any, sinchphone: Run) -> None:
+    async def script(call: Any) -> None:
+        call.enter(*UP)
+        call.sound.outbox.put(RecordStarted(path="r.wav"))
+        call.sound.outbox.put(SoundWarning(message="the disk is full: r.wav ends here", hint="Free some space."))
+        call.sound.outbox.put(RecordFinished(path="r.wav", seconds=0.1, failure="the disk is full: r.wav ends here"))
+
+    platform.outgoing = script
+    ran = sinchphone("call", "bob", "--record", "r.wav", "--max-duration", "100ms", "--json")
+    assert ran.code == 12
+    assert ran.events[-1]["error"]["hint"] == "Free some space."
+
+
 def run_really(home: Path, *arguments: str, stdin: int = subprocess.DEVNULL) -> tuple[int, dict[str, Any]]:
     environment = {**os.environ, "HOME": str(home), "XDG_STATE_HOME": str(home), "XDG_CONFIG_HOME": str(home)}
     (home / "config.toml").write_text("[exchange]\nport = 0\n")

@@ -26,7 +26,8 @@ def package_files(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[s
     try:
         yield from _in_folder(path, wanted) if path.is_dir() else _in_archive(path, wanted)
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        raise ConfigError(f"{path} can't be read as a package: {error}", hint=_HINT) from error
+        words = (isinstance(error, OSError) and error.strerror) or error
+        raise ConfigError(f"{path} can't be read as a package: {words}", hint=_HINT) from error
 
 
 class _Bounded:

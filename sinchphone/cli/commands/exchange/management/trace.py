@@ -85,7 +85,7 @@ def trace(
 
 def _form(call: str | None, flags: TraceFlags) -> TraceFormat | None:
     """In which form a file is written, where one is. Raises BadParameter."""
-    if call is not None and not call:
+    if call is not None and not (call and call.isprintable()):
         raise typer.BadParameter("say which: its id, how it begins, or last", param_hint="CALL")
     if flags.export is None:
         return None

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sinchphone.cli.addressing.destination import user_id
 from sinchphone.cli.calling.managed_exchange import managed_exchange
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import HostFlags
@@ -50,7 +51,7 @@ def add(
     reached = read_number(number) if number is not None else None
     configuration = flags.load({"password_command": password_command})
     session = open_session(configuration, quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
-    return run(session, lambda session: _add(session, name, email, reached))
+    return run(session, lambda session: _add(session, user_id(name), email, reached))
 
 
 def list_all(context: typer.Context, flags: HostFlags) -> ExitCode:
@@ -62,7 +63,7 @@ def remove(
     context: typer.Context, names: Annotated[list[str], typer.Argument(metavar="NAME...", help="User ids.")], flags: HostFlags
 ) -> ExitCode:
     """Forget users, with their devices and passwords. A phone of theirs that runs makes itself known again."""
-    return run(_open(flags), lambda session: _remove(session, names))
+    return run(_open(flags), lambda session: _remove(session, [user_id(name) for name in names]))
 
 
 def _open(flags: HostFlags) -> Session:
