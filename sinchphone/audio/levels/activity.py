@@ -22,7 +22,8 @@ QUIET_DBFS: Final = -60.0  # below it nobody is understood: silence
 _HANGOVER_FRAMES: Final = 10  # speech lasts 200 ms beyond its last loud frame: the ends of words are soft
 _ONSET_FRAMES: Final = 3  # 60 ms: a click isn't speech
 _NOISE_RISE_DB: Final = 3.0  # a second, so that a new fan is noise after some seconds; downwards the noise is followed at once
-_WINDOW_SECONDS: Final = 20.0  # over which a level counts as constant (Sinch's quality warnings)
+_WINDOW_FRAMES: Final = round(20.0 / FRAME_SECONDS)  # over which a level counts as constant (Sinch's quality warnings)
+_CONSTANT: Final = 0.005  # of full scale
 _CLIP_SAMPLES: Final = 3  # at full scale in a row: one is a peak that fits, more are cut off
 _CLIPPED: Final = int(FULL_SCALE) - 8
 _CLIPPED_POWER: Final = _CLIP_SAMPLES * (_CLIPPED / FULL_SCALE) ** 2 / FRAME_SAMPLES  # a frame with so many can't have less
@@ -53,7 +54,9 @@ class Listener:
         self._loud = self._hangover = 0  # frames in a row, frames left
         self._speech = self._clipped = self._frames = 0
         self._silent = self._zero = 0  # frames in a row
-        self._recent: deque[float] = deque(maxlen=round(_WINDOW_SECONDS / FRAME_SECONDS))  # root mean squares, 1.0 for full scale
+        self._recent: deque[float] = deque(maxlen=_WINDOW_FRAMES)  # root mean squares, 1.0 for full scale,
+        self._sum = self._squares = 0.0  # of these,
+        self._constant = False  # and whether they hardly differ
 
     def push(self, samples: Samples) -> None:
         """The next samples of the stream."""
@@ -74,7 +77,7 @@ class Listener:
             zero_seconds=self._zero * FRAME_SECONDS,
             clipped_frames=self._clipped,
             frames=self._frames,
-            constant=self._is_constant(),
+            constant=self._constant,
         )
 
     def _take_all(self, frames: Samples) -> None:
@@ -84,16 +87,28 @@ class Listener:
         self.meter.note_frames(powers)
         for frame, power, is_full in zip(frames, powers, full.tolist(), strict=True):
             self._take(power, is_clipped=is_full and power >= _CLIPPED_POWER and _is_clipped(frame))
+        variance = self._squares / _WINDOW_FRAMES - (self._sum / _WINDOW_FRAMES) ** 2
+        self._constant = len(self._recent) == _WINDOW_FRAMES and variance < _CONSTANT**2
 
     def _take(self, power: float, *, is_clipped: bool) -> None:
         self._level = power_to_dbfs(power)
         self._frames += 1
-        self._recent.append(math.sqrt(power))
+        self._remember(math.sqrt(power))
         self._clipped += is_clipped
         self._zero = 0 if power else self._zero + 1
         self._silent = 0 if self._level > QUIET_DBFS else self._silent + 1
         self._follow_noise()
         self._follow_speech()
+
+    def _remember(self, level: float) -> None:
+        """Whoever asks for what was heard asks several times a second, and for a standard deviation each time: so the sums go along."""
+        if len(self._recent) == _WINDOW_FRAMES:
+            oldest = self._recent[0]
+            self._sum -= oldest
+            self._squares -= oldest * oldest
+        self._recent.append(level)
+        self._sum += level
+        self._squares += level * level
 
     def _follow_noise(self) -> None:
         self._noise = min(max(self._level, SILENT_DBFS), self._noise + _NOISE_RISE_DB * FRAME_SECONDS)
@@ -106,10 +121,6 @@ class Listener:
         elif self._hangover:
             self._hangover -= 1
         self._speech += self._hangover > 0
-
-    def _is_constant(self) -> bool:
-        levels = list(self._recent)
-        return len(levels) == self._recent.maxlen and float(np.std(levels)) < 0.005
 
 
 def _is_clipped(frame: Samples) -> bool:

@@ -75,6 +75,13 @@ def test_a_level_that_never_moves_for_20_s_is_constant_and_speech_is_not() -> No
     assert not heard(*(sound for _ in range(30) for sound in (word(), noise(0.4)))).constant
 
 
+def test_a_level_that_moved_is_constant_again_20_s_after_it_stands_still() -> None:
+    words = [sound for _ in range(30) for sound in (word(), noise(0.4))]
+    assert not heard(*words, noise(19, 3)).constant
+    assert heard(*words, noise(21, 3)).constant
+    assert not heard(*words, noise(21, 3), *words[:4]).constant
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 3000), max_size=8))
 def test_pieces_make_no_difference(lengths: list[int]) -> None:
