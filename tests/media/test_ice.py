@@ -36,7 +36,16 @@ class Agent:
         self.consents = 0
         self.broken = asyncio.Event()
         self.no_relay: list[str] = []
-        listener = IceListener(self._found, self.media.append, self.dtls.append, self._consented, self.broken.set, self.no_relay.append)
+        self.told_of_packets = False  # by the peer, all the time
+        listener = IceListener(
+            self._found,
+            self.media.append,
+            self.dtls.append,
+            self._consented,
+            lambda: self.told_of_packets,
+            self.broken.set,
+            self.no_relay.append,
+        )
         self.connection = IceConnection(options, IceCredentials(ufrag, ufrag * 6), listener)
 
     def _found(self, candidate: seam.Candidate | None) -> None:
@@ -257,7 +266,7 @@ async def test_an_agent_without_a_candidate_that_works_fails_when_all_are_known(
             await asyncio.wait_for(one.connection.connect(), PATIENCE)
 
 
-async def test_consent_is_asked_for_again_and_again() -> None:
+async def test_consent_is_asked_for_again_and_again_where_the_peer_tells_of_no_packets() -> None:
     often = PortOptions(loopback=True, lost_after_s=0.4)
     async with an_agent(often, "onea") as one, an_agent(HERE, "twob") as two:
         await one.connection.gather_candidates()
@@ -269,6 +278,14 @@ async def test_consent_is_asked_for_again_and_again() -> None:
         await asyncio.sleep(0.6)
         assert one.consents >= 3
         assert two.consents == 0  # its turn comes every 0.8 s
+        one.told_of_packets = True
+        await asyncio.sleep(0.2)  # for an answer that is on its way
+        before = one.consents
+        await asyncio.sleep(0.6)
+        assert one.consents == before, "the peer's reports say that the path works"
+        one.told_of_packets = False
+        await asyncio.sleep(0.6)
+        assert one.consents >= before + 3
 
 
 async def test_a_check_with_another_password_is_refused() -> None:

@@ -174,7 +174,7 @@ def test_our_certificate_is_made_by_the_library_and_has_a_sha_256_digest() -> No
 
 async def test_the_queue_of_dtls_datagrams_is_limited() -> None:
     """Attack: somebody sends DTLS-like datagrams before the handshake, until memory is full."""
-    told = secure.PathListener(lambda data, control: None, lambda: None, lambda: None, lambda: None, lambda why: None)
+    told = secure.PathListener(lambda data, control: None, lambda: None, lambda: False, lambda: None, lambda: None, lambda why: None)
     path = secure.SecurePath(PortOptions(), DtlsIdentity.create(), told, lambda candidate: None)
     for _ in range(10_000):
         path.ice.dtls_received(b"\x16", ("192.0.2.1", 1))

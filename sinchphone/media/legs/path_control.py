@@ -231,15 +231,16 @@ class PathControl:
             for feedback in self._arrivals.encode(sender, int.from_bytes(packet[8:12], "big"), cname):
                 self._transmit(feedback)
 
-    def fed_back(self, feedback: TransportFeedback) -> None:
-        """The peer tells when numbered packets came."""
+    def fed_back(self, feedback: TransportFeedback) -> bool:
+        """The peer tells when numbered packets came; whether it's the first that it tells of one of them."""
         self._fed_back_at = now = self._clock()
         sample = self._arrival_meter.feedback(feedback.by_number)
         if sample is None:
-            return
+            return False
         self._told = True
         if self._controller.judge(sample, now):
             self._arrival_meter.rebase()
+        return True
 
     def reported(self, block: ReportBlock, round_trip_ms: float | None) -> None:
         """The peer tells what it got of one stream."""

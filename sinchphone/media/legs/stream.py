@@ -60,6 +60,8 @@ class Stream:
         self._round_trip_ms: float | None = None
         self._sent_loss_percent: float | None = None
         self._heard = False
+        self.received_at: float | None = None  # when the peer told last that packets of ours have come since it told before
+        self._highest_told: int | None = None  # of our sequence numbers
         self._line_bytes = 0  # that came, with all headers
         leg.join(self._outbound, self._inbound)
 
@@ -197,6 +199,8 @@ class Stream:
             self._inbound.note(report)
         block = block_about(reports, self._outbound.ssrc)
         if block is not None:
+            if block.highest_sequence != self._highest_told:
+                self._highest_told, self.received_at = block.highest_sequence, self._clock()
             self._sent_loss_percent = block.fraction_lost / 2.56
             self._round_trip_ms = round_trip_ms(block, ntp_time(self._wall())) or self._round_trip_ms
             self.path.reported(block, self._round_trip_ms)
@@ -207,7 +211,8 @@ class Stream:
     def _take_feedback(self, data: bytes) -> None:
         feedbacks = decode_feedbacks(data)
         for feedback in feedbacks:
-            self.path.fed_back(feedback)
+            if self.path.fed_back(feedback):
+                self.received_at = self._clock()
         if feedbacks:
             self._outbound.follow_path()
 

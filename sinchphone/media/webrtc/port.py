@@ -88,7 +88,9 @@ class WebRtcPort:
         self._pictures = pictures or PictureLeg()
         self._video: VideoStream | None = None  # once pictures were agreed on
         local = self._identity.local
-        told = PathListener(self._packet_received, self._consent_received, self._peer_closed, self._path_broke, self._relay_missed)
+        told = PathListener(
+            self._packet_received, self._consent_received, self._peer_receives, self._peer_closed, self._path_broke, self._relay_missed
+        )
         self._path = SecurePath(options, self._identity, told, lambda candidate: self._candidate_found(candidate, local))
         self._stream = Stream(local.ssrc, local.cname, self._transmit, self._events.put, self._leg, max_kbps=options.max_kbps)
         self._state = _PortState.NEW
@@ -105,6 +107,7 @@ class WebRtcPort:
         self._terms: RestartTerms | None = None  # once both descriptions are there
         self._ice_restarts: IceRestarts | None = None  # once connected
         self._path_watch: PathWatch | None = None
+        self._received_at: float | None = None  # by the peer, as far as was looked at
         self._relay_missing = False
         self._direction = INACTIVE  # agreed on, seen from here
 
@@ -374,6 +377,7 @@ class WebRtcPort:
             if state is PathState.LOST:
                 return
             if was_away and self._path_watch is not None:
+                self._received_at = self._stream.received_at  # before that
                 self._path_watch.woke(time.monotonic())
             self._expired = state is PathState.EXPIRED
             self._settle_sending()
@@ -441,6 +445,14 @@ class WebRtcPort:
         self._life.consented(waking_time())
         if self._path_watch is not None:
             self._path_watch.consented(time.monotonic())
+
+    def _peer_receives(self) -> bool:
+        before, self._received_at = self._received_at, self._stream.received_at
+        if self._received_at is None or self._received_at == before:
+            return False
+        if self._path_watch is not None:
+            self._path_watch.consented(self._received_at)
+        return True
 
     def _path_broke(self) -> None:
         if self._path_watch is not None:

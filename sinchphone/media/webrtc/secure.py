@@ -37,6 +37,7 @@ class PathListener:
 
     packet: Callable[[bytes, bool], None]  # an authentic packet in the clear, and whether it is RTCP
     alive: Callable[[], None]  # a consent of the peer
+    receives: Callable[[], bool]  # whether the peer has told of packets of ours that came, since this was asked before
     closed: Callable[[], None]  # the peer closed its DTLS side
     broken: Callable[[], None]  # the socket in use is gone; new ICE may find another
     no_relay: Callable[[str], None]  # no TURN server took us: why
@@ -69,8 +70,11 @@ class SecurePath:
             if self.ice is ice:
                 told.broken()
 
+        def receives() -> bool:
+            return self.ice is ice and told.receives()
+
         take = self._take if self._line is None else partial(self._line.carry, on=self._take)
-        listener = IceListener(on_candidate, take, self._below.put, told.alive, broken, told.no_relay)
+        listener = IceListener(on_candidate, take, self._below.put, told.alive, receives, broken, told.no_relay)
         ice = IceConnection(self._options, IceCredentials(local.ufrag, local.password), listener)
         return ice
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sinchphone.media.port import PortLost
-from sinchphone.media.webrtc.ice import path_life, path_watch
+from sinchphone.media.webrtc.ice import agent, path_life, path_watch
 from sinchphone.media.webrtc.port import WebRtcPort
 from tests.media.webrtc.webrtc_parties import Party, a_call, hear, share_of
 from tests.waiting import until
@@ -36,6 +36,7 @@ async def sent_by(party: Party) -> int:
 async def test_without_consent_nothing_is_sent_and_with_it_the_call_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Thirty seconds are one here, and ninety five: the call lives, nothing is sent, and the sound comes back by itself."""
     monkeypatch.setattr(path_life, "CONSENT_SECONDS", 2.5)
+    monkeypatch.setattr(agent, "_CONSENT_SURE_SECONDS", 0.5)
     monkeypatch.setattr(path_watch, "MAX_ATTEMPTS", 0)  # signaling is cut off too
     async with a_call() as (caller, callee):
         assert share_of(await hear(callee, 1.0), 440) > 0.95

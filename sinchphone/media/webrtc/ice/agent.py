@@ -9,8 +9,10 @@
 
 import asyncio
 import ipaddress
+import math
 import random
 import socket
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
@@ -34,8 +36,11 @@ MAX_PACKET_BYTES: Final = 1500  # of SRTP and SRTCP: pylibsrtp takes no more
 _MAX_NAMES: Final = 8  # of candidates that are looked up; a browser gives one name for each of its addresses
 _MAX_UNPROVEN: Final = 8  # addresses whose DTLS datagrams are kept until they are known to be the peer's,
 _MAX_KEPT: Final = 8  # and datagrams of each
-_CONSENT_SECONDS: Final = 0.8  # between two consent checks; each gives up after 1.5 s, so a dead path has ignored eight packets after 4 s
+_CONSENT_SECONDS: Final = (
+    0.8  # between two consent checks; each gives up after 1.5 s, so a dead path has ignored six packets and more after 4 s
+)
 _CONSENT_RETRIES: Final = 1
+_CONSENT_SURE_SECONDS: Final = 4.0  # while the peer tells of packets of ours: what RFC 7675 5.1 asks for is 4 to 6 s
 _CLOSE_SECONDS: Final = 1.0
 
 
@@ -47,6 +52,7 @@ class IceListener:
     media: Callable[[bytes], None]  # an SRTP or SRTCP datagram, of whomever
     dtls: Callable[[bytes], None]  # a DTLS datagram of the peer's
     consent: Callable[[], None]  # the peer still wants us
+    receives: Callable[[], bool]  # whether the peer has told of packets that came over this connection since this was asked before
     broken: Callable[[], None]  # the socket in use is gone
     no_relay: Callable[[str], None]  # TURN servers were given, and none of them took us: why
 
@@ -280,14 +286,21 @@ class IceConnection(seam.Connection):
     # after the checks
 
     async def query_consent(self) -> None:
-        """Ask the peer again and again whether it still wants us (RFC 7675); each yes is told. An answer may take longer than the pause."""
+        """Ask the peer again and again whether it still wants us (RFC 7675); each yes is told. An answer may take longer than the pause.
+
+        While its reports say that packets of ours come, the path is known to work: then it's asked seldom.
+        """
         interval = min(_CONSENT_SECONDS, self._options.lost_after_s / 4)
+        asked_at = -math.inf
         while True:
             await asyncio.sleep(interval * random.uniform(0.8, 1.2))
             pair = self._nominated.get(COMPONENT)
             if pair is None or self._broken:
                 return
-            self._beside(self._ask_consent(pair), "ice-consent-check")
+            now = time.monotonic()
+            if not self._listener.receives() or now - asked_at >= _CONSENT_SURE_SECONDS:
+                asked_at = now
+                self._beside(self._ask_consent(pair), "ice-consent-check")
 
     async def _ask_consent(self, pair: seam.CandidatePair) -> None:
         if self.remote_password is not None:

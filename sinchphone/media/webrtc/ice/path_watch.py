@@ -7,7 +7,7 @@ grow while they fail, and no more than MAX_ATTEMPTS in a row.
 from collections.abc import Iterable
 from typing import Final
 
-CONSENT_SECONDS: Final = 4.0  # without an answer, of five checks a path isn't just bad but dead
+CONSENT_SECONDS: Final = 4.0  # without an answer, or a word of packets that came: of so many checks a path isn't just bad but dead
 YIELD_SECONDS: Final = 1.5  # how much longer the side waits that answered first, so that not both begin
 PAUSE_SECONDS: Final = 5.0
 MAX_ATTEMPTS: Final = 6
@@ -30,8 +30,8 @@ class PathWatch:
         self._next_at = now
 
     def consented(self, now: float) -> None:
-        """The peer answered on the path."""
-        self._consent_at = now
+        """The peer answered on the path, or told at ``now`` of what came over it."""
+        self._consent_at = max(self._consent_at, now)
 
     def woke(self, now: float) -> None:
         """We were away: the checks since then have a moment to be answered, and the addresses are looked at anew."""
