@@ -158,7 +158,7 @@ class CommitQueue:
                 self._hand_on(read_entry(members[3]), token, members[1] == self._process)
             except (ValueError, TypeError, KeyError, IndexError):
                 _logger.exception("an entry of the exchange's feed can't be read")
-            self.reach(entry_id)
+            self.position, self.token = entry_id, token
 
     def reach(self, entry_id: str) -> None:
         """Everything up to that entry is known here."""
@@ -281,14 +281,14 @@ class CommitQueue:
             self._lost()
             raise error
         self.take_entries(others)
-        written = ids.split()
+        written = [(entry_id, token_of(entry_id)) for entry_id in ids.split()]
         if complete:
             self.known_at = time.monotonic()
-            for entry_id, entry in zip(written, batch.entries, strict=True):
-                if token_of(entry_id) > self.token:
-                    self._hand_on(entry, token_of(entry_id), True)
-                    self.reach(entry_id)
-        _resolve(pending, [token_of(written[place]) for place in batch.places])
+            for (entry_id, token), entry in zip(written, batch.entries, strict=True):
+                if token > self.token:
+                    self._hand_on(entry, token, True)
+                    self.position, self.token = entry_id, token
+        _resolve(pending, [written[place][1] for place in batch.places])
 
     async def _sent(self, keys: list[str], words: list[str], fence: str, *, release: bool) -> tuple[str, str, list[Any], int]:
         """The server's answer; it's asked again until it gives one."""
