@@ -110,11 +110,14 @@ class IceConnection(seam.Connection):
         routed = self.gathered_from
         return [*routed, "127.0.0.1", "::1"] if self._options.loopback or not routed else [*routed]
 
+    def _new_socket(self) -> IceSocket:
+        return IceSocket(self, self.media_received, self.dtls_received)
+
     async def _open(self, address: str) -> seam.StunProtocol | None:
         """A socket with that address; it's told of when all of them are there, since whoever hears of one is woken for it."""
         loop = asyncio.get_running_loop()
         try:
-            transport, protocol = await loop.create_datagram_endpoint(lambda: IceSocket(self), sock=bound_socket(address))
+            transport, protocol = await loop.create_datagram_endpoint(self._new_socket, sock=bound_socket(address))
         except OSError:  # the address went away, or IPv6 is switched off
             return None
         if self._closing:  # closed meanwhile
@@ -140,7 +143,7 @@ class IceConnection(seam.Connection):
     async def _ask_servers(self) -> None:
         """All STUN and TURN servers at once, none for longer than GATHER_SECONDS; then the end of candidates."""
         local = [each for each in self._protocols if each.local_candidate.type == "host"]
-        queries = ServerQueries(self._options, self.gathered_from, local, self._reflexive, self._relayed, lambda: IceSocket(self))
+        queries = ServerQueries(self._options, self.gathered_from, local, self._reflexive, self._relayed, self._new_socket)
         why_none = await queries.run()
         self._gathered = True
         self._listener.candidate(None)

@@ -1,13 +1,11 @@
 """A socket of the ICE agent: STUN, DTLS and SRTP come to one address."""
 
 import struct
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sinchphone.media.webrtc import seam
-
-if TYPE_CHECKING:
-    from sinchphone.media.webrtc.ice.agent import IceConnection
 
 _MALFORMED: Final = (ValueError, KeyError, IndexError, AssertionError, struct.error)  # what aioice's STUN parser lets out
 
@@ -15,10 +13,10 @@ _MALFORMED: Final = (ValueError, KeyError, IndexError, AssertionError, struct.er
 class IceSocket(seam.StunProtocol):
     """One local address: tells STUN, DTLS and SRTP apart by the first byte (RFC 7983)."""
 
-    receiver: "IceConnection"
-
-    def __init__(self, receiver: "IceConnection") -> None:
-        super().__init__(receiver)
+    def __init__(self, agent: seam.Connection, media: Callable[[bytes], None], dtls: Callable[[bytes, tuple[str, int]], None]) -> None:
+        """``agent`` gets what is STUN, ``media`` what is SRTP, ``dtls`` what is DTLS, and from where."""
+        super().__init__(agent)
+        self._media, self._dtls = media, dtls
         self.mapped: dict[tuple[str, int], tuple[str, int]] = {}  # how each peer address saw this socket
         self._is_gone = False
 
@@ -28,9 +26,9 @@ class IceSocket(seam.StunProtocol):
             return
         first = data[0]
         if 127 < first < 192:
-            self.receiver.media_received(data)
+            self._media(data)
         elif 19 < first < 64:
-            self.receiver.dtls_received(data, (addr[0], addr[1]))
+            self._dtls(data, (addr[0], addr[1]))
         elif first < 4:
             with suppress(*_MALFORMED):
                 super().datagram_received(data, addr)
