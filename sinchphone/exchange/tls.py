@@ -23,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.options import Certificate
+from sinchphone.folders import FOLDER_HINT
 from sinchphone.hosts import EVERYWHERE, LOOPBACK_NAMES
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -70,7 +71,7 @@ def issue(state: Path, host: str, now: datetime.datetime, names: Sequence[str] =
         if server is None or not _is_good(server.certificate, authority, wanted, now):
             _keep(_make_server(authority, wanted, now), paths["server.pem"], paths["server.key"])
     except OSError as error:
-        raise ConfigError(f"{folder} can't be used: {error.strerror}", hint="Check who owns it, and the space on the disk.") from error
+        raise ConfigError(f"{folder} can't be used: {error.strerror}", hint=FOLDER_HINT) from error
     return Issued(Certificate(paths["server.pem"], paths["server.key"]), paths["authority.pem"], why if was_there else None)
 
 

@@ -13,6 +13,7 @@ from tests.house.parsed_sources import PACKAGE, Sources, parsed_sources
 UNLIKE: Final = frozenset({"TYPE_CHECKING"})
 LONG_PATTERN: Final = 20  # characters: shorter ones say the same by chance
 PRESSED: Final = frozenset({"key", "pressed"})
+LONG_SENTENCE: Final = 30  # characters
 LONG_BODY: Final = 3  # lines
 OF_PYTHON: Final = frozenset({"os.name", "sys.platform"})
 
@@ -176,3 +177,18 @@ def test_the_rule_about_silence_sees_it(source: str, *, silent: bool) -> None:
             test_no_match_ends_in_silence(modules)
     else:
         test_no_match_ends_in_silence(modules)
+
+
+def sentences(tree: ast.Module) -> Iterator[str]:
+    """What errors say, and the hints of errors and warnings."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            is_error = ast.unparse(node.func).endswith("Error")
+            said = [*(node.args if is_error else ()), *(word.value for word in node.keywords if is_error or word.arg == "hint")]
+            yield from (one.value for one in said if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+def test_no_sentence_of_an_error_or_hint_stands_in_two_files(modules: Sources) -> None:
+    """Whoever meets it finds the place that says it, and it is reworded once."""
+    found = ((one, path) for path, (_, tree) in modules.items() for one in sentences(tree))
+    assert several((one, path) for one, path in found if len(one) > LONG_SENTENCE) == {}

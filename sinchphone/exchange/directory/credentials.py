@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.options import ApplicationCredentials
+from sinchphone.folders import FOLDER_HINT
 from sinchphone.protocol.auth import decode_secret
 
 FILE_NAME = "local-application.json"
@@ -28,7 +29,7 @@ def local_credentials(folder: Path) -> ApplicationCredentials:
             _create(path)
         return _read(path)
     except OSError as error:
-        raise ConfigError(f"{path} can't be used: {error.strerror}", hint="Check who owns it, and the space on the disk.") from error
+        raise ConfigError(f"{path} can't be used: {error.strerror}", hint=FOLDER_HINT) from error
 
 
 def _create(path: Path) -> None:

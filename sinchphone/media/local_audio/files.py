@@ -31,6 +31,7 @@ from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.twotrack import Stereo
 from sinchphone.errors import AudioFileError
 from sinchphone.media.options import STANDARD_INPUT
+from sinchphone.media.recording_path import check_free
 from sinchphone.quick_dataclass import quick_dataclass
 
 STANDARD_INPUT_DESCRIPTOR = 0
@@ -296,12 +297,7 @@ def check_recording(path: Path, *, force: bool, kinds: Container[str] = RECORDIN
 def _check_recording(path: Path, force: bool, kinds: Container[str]) -> None:
     if path.suffix.lower() not in kinds:
         raise AudioFileError(f"{path}: a recording must end in .wav, .ogg or .flac", hint="Choose one of these endings.")
-    if not path.parent.is_dir():
-        raise AudioFileError(f"{path}: there is no folder {path.parent}", hint="Create it first.")
-    if path.is_dir():
-        raise AudioFileError(f"{path} is a folder", hint="Name a file.")
-    if path.exists() and not force:
-        raise AudioFileError(f"{path} exists already", hint="Choose another name, or --force to overwrite it.")
+    check_free(path, force=force)
 
 
 def _unwritable(path: Path, error: Exception) -> AudioFileError:

@@ -6,7 +6,6 @@
     (media loop)                                                       (thread)
 """
 
-import os
 import queue
 import threading
 from collections.abc import Callable, Container
@@ -21,6 +20,7 @@ from sinchphone.audio.twotrack import Stereo, TrackSide, TwoTrack
 from sinchphone.errors import AudioFileError
 from sinchphone.media.local_audio.files import RECORDING_KINDS, AudioWriter, check_recording
 from sinchphone.media.options import RECORDER_CLOSES_SECONDS, RecordLayout
+from sinchphone.media.recording_path import misnamed, part_of, unwritten
 from sinchphone.media.sound import RecordFinished, RecordStarted, SoundEvent, SoundWarning
 
 _QUEUE_BLOCKS: Final = 500  # ten seconds of 20 ms blocks
@@ -58,7 +58,7 @@ class Recorder:
         self._layout = layout
         self._force = force
         self._report = report
-        self._part = self._path.parent / f".{self._path.name}.{os.getpid()}-{id(self):x}.part"
+        self._part = part_of(self._path, self)
         self._blocks: queue.Queue[Stereo] = queue.Queue(_QUEUE_BLOCKS)
         self._lost = 0  # samples that found no room in the queue: silence in the recording, so that it stays in step
         self._tracks: TwoTrack | None = None
@@ -114,9 +114,8 @@ class Recorder:
         self._hand_over(self._tracks.finish())
         self._thread.join(RECORDER_CLOSES_SECONDS)
         if self._thread.is_alive():
-            self._report(
-                SoundWarning(message=f"{self._path} isn't written yet: the disk is too slow", hint=f"What there is stays in {self._part}.")
-            )
+            late = unwritten(self._path, self._part)
+            self._report(SoundWarning(message=str(late), hint=late.hint))
 
     def _discard(self, writer: AudioWriter) -> None:
         """The call never came about: leave nothing behind."""
@@ -156,5 +155,5 @@ class Recorder:
             check_recording(self._path, force=self._force, kinds=self._kinds)
             self._part.replace(self._path)
         except (AudioFileError, OSError) as error:
-            raise AudioFileError(f"the recording can't be called {self._path}: {error}", hint=f"It stays in {self._part}.") from error
+            raise misnamed(self._path, self._part, error) from error
         self._report(RecordFinished(path=self._name, seconds=seconds, failure=failure))

@@ -25,6 +25,7 @@ from sinchphone.audio.twotrack import Stereo, TrackSide, TwoTrack
 from sinchphone.errors import AudioFileError
 from sinchphone.media.options import RECORDER_CLOSES_SECONDS
 from sinchphone.media.pictures.pictures import PictureWarning
+from sinchphone.media.recording_path import check_free, misnamed, part_of, unwritten
 from sinchphone.media.sound import RecordFinished, RecordStarted
 from sinchphone.picture.frame import Picture, black
 from sinchphone.picture.scale import fitted
@@ -57,12 +58,7 @@ def check_picture_recording(path: Path, *, force: bool) -> None:
     if path.suffix.lower() not in _MUXERS:
         raise AudioFileError(f"{path}: a recording of pictures must end in .mkv or .mp4", hint="Choose one of these endings.")
     try:
-        if not path.parent.is_dir():
-            raise AudioFileError(f"{path}: there is no folder {path.parent}", hint="Create it first.")
-        if path.is_dir():
-            raise AudioFileError(f"{path} is a folder", hint="Name a file.")
-        if path.exists() and not force:
-            raise AudioFileError(f"{path} exists already", hint="Choose another name, or --force to overwrite it.")
+        check_free(path, force=force)
     except OSError as error:  # a folder that may not be entered, a name that is too long
         raise AudioFileError(f"{path} can't be written: {error.strerror or error}") from error
 
@@ -75,7 +71,7 @@ class PictureRecorder:
         self._name = path
         self._force = force
         self._report = report
-        self._part = self._path.parent / f".{self._path.name}.{os.getpid()}-{id(self):x}.part"
+        self._part = part_of(self._path, self)
         self._work: queue.Queue[tuple[Picture, float] | Stereo] = queue.Queue(_QUEUE)
         self._room = threading.BoundedSemaphore(_MAX_PICTURES)
         self._lost = 0  # samples that found no room
@@ -138,8 +134,8 @@ class PictureRecorder:
         self._closing.set()
         self._thread.join(RECORDER_CLOSES_SECONDS)
         if self._thread.is_alive():
-            message = f"{self._path} isn't written yet: the disk is too slow"
-            self._report(PictureWarning(message=message, hint=f"What there is stays in {self._part}."))
+            late = unwritten(self._path, self._part)
+            self._report(PictureWarning(message=str(late), hint=late.hint))
 
     def _put_sound(self, block: Stereo) -> None:
         """What found no room before is silence."""
@@ -167,8 +163,9 @@ class PictureRecorder:
             check_picture_recording(self._path, force=self._force)
             self._part.replace(self._path)
         except (AudioFileError, OSError) as error:
-            failure = f"the recording can't be called {self._path}: {error}"
-            self._report(PictureWarning(message=failure, hint=f"It stays in {self._part}."))
+            wrong = misnamed(self._path, self._part, error)
+            failure = str(wrong)
+            self._report(PictureWarning(message=failure, hint=wrong.hint))
         self._report(RecordFinished(path=self._name, seconds=file.seconds, failure=failure))
 
     def _write(self, file: "_MediaFile") -> None:
