@@ -36,6 +36,7 @@ LONGEST = 60.0
 NUMBER = "46701234567"
 CALLER_ID = "+46101234567"
 PASSWORDS = {"exchange": "secret-e", NUMBER: "secret-n"}
+NO_LINE = "all 1 lines of the trunk are in use"
 ADA_HZ, SUBSCRIBER_HZ = 1000.0, 440.0
 
 
@@ -77,9 +78,17 @@ class Floor:
 
     async def calls(self, user: SinchClient) -> tuple[Call, PhoneCall]:
         """Somebody calls over the trunk, and both hear each other."""
-        ear = Ear(ADA_HZ)
-        call = await user.call_phone(f"+{NUMBER}", caller_id=CALLER_ID, sound=Ticker(ear, self.media))
-        rings = await self.subscriber.next_call()
+        while True:
+            ear = Ear(ADA_HZ)
+            call = await user.call_phone(f"+{NUMBER}", caller_id=CALLER_ID, sound=Ticker(ear, self.media))
+            ringing, over = start_task(self.subscriber.next_call(), name="ringing"), start_task(Steps.end_of(call, LONGEST), name="over")
+            await asyncio.wait((ringing, over), return_when=asyncio.FIRST_COMPLETED)
+            over.cancel()
+            if ringing.done():
+                rings = ringing.result()
+                break
+            ringing.cancel()
+            assert NO_LINE in str(over.result()), "the call before has it for a moment longer than it takes to hear of its end"
         heard = await self.subscriber.answer(rings, SUBSCRIBER_HZ)
         await Steps.reach(call, State.ESTABLISHED, LONGEST)
         await asyncio.gather(ear.hears(SUBSCRIBER_HZ, LONGEST), heard.hears(ADA_HZ, LONGEST))
@@ -124,12 +133,9 @@ async def test_one_process_is_registered_and_calls_go_both_ways_at_both_also_onc
     other = await floor.process(more)
     ada, bob = await floor.user("ada", other), await floor.user("bob", owner)
     await floor.is_called(ada)
-    ringing, answered = await floor.calls(bob)
-    refused = await Steps.end_of(await ada.call_phone(f"+{NUMBER}", caller_id=CALLER_ID), LONGEST)
-    assert "all 1 lines of the trunk are in use" in str(refused), "one goes on at the other process"
-    await ringing.hang_up()
-    await answered.over()
     _, answered = await floor.calls(bob)
+    refused = await Steps.end_of(await ada.call_phone(f"+{NUMBER}", caller_id=CALLER_ID), LONGEST)
+    assert NO_LINE in str(refused), "one goes on at the other process"
     owner.kill()  # with the only line
     died_at = time.monotonic()
     await floor.registered(2)
