@@ -33,6 +33,11 @@ class Order(Enum):
 
 
 _OURS_IN_ANY_CASE: Final = (Order.INTERRUPT, Order.TERMINATE, Order.TRANSFERRED)  # whoever leaves first
+# Who is not found though no user: the general hint is about users.
+_NOBODY_THERE: Final = {
+    Domain.SIP: "check the address: its host can't be found, or nobody is there",
+    Domain.PSTN: "check the number: nobody has it",
+}
 _CODES: Final = {
     Order.KEY: ExitCode.OK,
     Order.TERMINATE: ExitCode.TERMINATED,
@@ -97,8 +102,8 @@ def describe(details: "CallDetails", *, peer: str, domain: Domain, outbound: boo
     code = code_of_call(details) if outbound else _code_of_incoming(details)
     if outbound and (sip := sip_failure(details)) is not None and details.cause is not Cause.HUNG_UP:
         return Ending(code, _sip_words(*sip), hint_of_sip(code) or explained.next_step)
-    if outbound and domain is Domain.SIP and code is ExitCode.NOT_FOUND:
-        return Ending(code, _words(details, explained.words, peer), "check the address: its host can't be found, or nobody is there")
+    if outbound and code is ExitCode.NOT_FOUND and domain in _NOBODY_THERE:
+        return Ending(code, _words(details, explained.words, peer), _NOBODY_THERE[domain])
     return Ending(code, _words(details, explained.words, peer), _hint(details, code) or explained.next_step)
 
 

@@ -40,11 +40,12 @@ def test_every_end_says_what_happened_and_what_to_do_next(cause: Cause, domain: 
     assert not ending.hint.endswith(".")
 
 
-def test_a_sip_host_that_is_not_there_is_no_user_who_should_listen() -> None:
-    failed = CallDetails(1.0, ended_at=3.0, cause=Cause.FAILURE, failure=CallFailure(404, "there is no SIP server at b.invalid", ""))
-    ending = describe(failed, peer="a@b.invalid", domain=Domain.SIP, outbound=True, order=None, interactive=True)
+@pytest.mark.parametrize(("domain", "word"), [(Domain.SIP, "address"), (Domain.PSTN, "number")])
+def test_who_is_not_found_and_no_user_is_not_told_to_listen(domain: Domain, word: str) -> None:
+    failed = CallDetails(1.0, ended_at=3.0, cause=Cause.FAILURE, failure=CallFailure(404, "nobody is there", ""))
+    ending = describe(failed, peer="x", domain=domain, outbound=True, order=None, interactive=True)
     assert ending.code is ExitCode.NOT_FOUND
-    assert "address" in str(ending.hint) and "listen" not in str(ending.hint)
+    assert word in str(ending.hint) and "listen" not in str(ending.hint)
 
 
 @pytest.mark.parametrize("domain", Domain)
