@@ -79,6 +79,7 @@ def prepare() -> None:
     for kind in (_Bash, _Zsh, _Fish):
         add_completion_class(kind, kind.name)
     shared._completion_scripts["bash"] = _BASH
+    shared.Shells.__str__ = str.__str__  # type: ignore[method-assign]  # Typer says "Shells.bash completion installed" from Python 3.11 on
 
 
 def keep_quiet() -> None:

@@ -213,3 +213,10 @@ def test_tab_completes_the_word_in_the_shell(
         assert f"[sinchphone {full}" in terminal.until("]\r\n")
     finally:
         terminal.close()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_who_installs_completion_reads_the_shell_by_its_name(tmp_path: Path, shell: str) -> None:
+    command = [sys.executable, "-m", "sinchphone", "--install-completion", shell]
+    done = subprocess.run(command, env={**os.environ, "HOME": str(tmp_path)}, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert (done.returncode, done.stdout.splitlines()[0].partition(" installed")[0]) == (0, f"{shell} completion")
