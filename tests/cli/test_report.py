@@ -13,6 +13,17 @@ from sinchphone.cli.control.schema import schema_text
 from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.output.events import peer as p
 from sinchphone.cli.terminal.output.events import video as v
+from sinchphone.cli.terminal.output.events.client import (
+    ClientFailedTold,
+    ClientReady,
+    ClientReconnecting,
+    ClientSleeping,
+    GroupCallAdded,
+    GroupCallRemoved,
+    GroupJoined,
+    PushDroppedTold,
+    PushReceivedTold,
+)
 from sinchphone.cli.terminal.output.events.control import ControlClosed, ControlDone, ControlFailed
 from sinchphone.cli.terminal.output.events.exchange import (
     ExchangeBackground,
@@ -68,17 +79,17 @@ ENDED = e.CallEnded(
     hint=None,
 )
 EVENTS: list[e.Event] = [
-    e.ClientReady(user_id="ada", instance_id="i", environment=Place.LOCAL, hosted_here=True),
-    e.ClientReady(user_id="ada", instance_id=None, environment=Place.CLOUD, hosted_here=None),
-    e.ClientReconnecting(reason="the network"),
-    e.ClientFailedTold(message="bad token", hint=None),
-    e.ClientSleeping(),
-    e.GroupJoined(group="standup", user_id="ada"),
-    e.GroupCallAdded(call_id="1", group="standup", peer="bob", outbound=True),
-    e.GroupCallRemoved(call_id="1", group="standup", peer="bob"),
-    e.PushReceivedTold(call_id="1", peer="bob", display_name="Bob \x1b[31m", woke=True),
-    e.PushReceivedTold(call_id="1", peer="bob", display_name=None, woke=False),
-    e.PushDroppedTold(reason="a push came too late"),
+    ClientReady(user_id="ada", instance_id="i", environment=Place.LOCAL, hosted_here=True),
+    ClientReady(user_id="ada", instance_id=None, environment=Place.CLOUD, hosted_here=None),
+    ClientReconnecting(reason="the network"),
+    ClientFailedTold(message="bad token", hint=None),
+    ClientSleeping(),
+    GroupJoined(group="standup", user_id="ada"),
+    GroupCallAdded(call_id="1", group="standup", peer="bob", outbound=True),
+    GroupCallRemoved(call_id="1", group="standup", peer="bob"),
+    PushReceivedTold(call_id="1", peer="bob", display_name="Bob \x1b[31m", woke=True),
+    PushReceivedTold(call_id="1", peer="bob", display_name=None, woke=False),
+    PushDroppedTold(reason="a push came too late"),
     e.CallOutgoing(call_id="1", peer="bob", domain="mxp", user_id="ada", environment=Place.LOCAL, hosted_here=False),  # type: ignore[arg-type]
     e.CallIncoming(call_id="1", peer="bob", domain="pstn", headers={"x-topic": "tea"}),  # type: ignore[arg-type]
     e.CallProgressing(call_id="1"),

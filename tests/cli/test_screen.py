@@ -3,6 +3,7 @@ import io
 import pytest
 
 from sinchphone.cli.terminal.output.events import events as e
+from sinchphone.cli.terminal.output.events.client import ClientReady, ClientReconnecting
 from sinchphone.cli.terminal.output.listings import DeviceFound
 from sinchphone.cli.terminal.output.results import MessageTransport
 from sinchphone.cli.terminal.screen.screen import Screen
@@ -38,7 +39,7 @@ def written(*events: e.Event, **options: bool) -> tuple[str, str]:
 
 def test_a_call_reads_like_this() -> None:
     out, err = written(
-        e.ClientReady(user_id="ada", instance_id="1", environment=Place.LOCAL, hosted_here=True),
+        ClientReady(user_id="ada", instance_id="1", environment=Place.LOCAL, hosted_here=True),
         e.CallOutgoing(call_id="1", peer="echo", domain="mxp", user_id="ada", environment=Place.LOCAL, hosted_here=True),  # type: ignore[arg-type]
         e.CallProgressing(call_id="1"),
         e.CallRinging(call_id="1"),
@@ -71,7 +72,7 @@ def test_quiet_leaves_results_warnings_and_errors() -> None:
 def test_verbose_says_more() -> None:
     assert (
         "registered as ada"
-        in written(e.ClientReady(user_id="ada", instance_id="1", environment=Place.CLOUD, hosted_here=None), verbose=True)[1]
+        in written(ClientReady(user_id="ada", instance_id="1", environment=Place.CLOUD, hosted_here=None), verbose=True)[1]
     )
 
 
@@ -113,7 +114,7 @@ def hostile_events() -> list[e.Event]:
             reason=HOSTILE,
             hint=HOSTILE,
         ),
-        e.ClientReconnecting(reason=HOSTILE),
+        ClientReconnecting(reason=HOSTILE),
         e.Warned(message=HOSTILE, hint=HOSTILE),
         DeviceFound(index=0, name=HOSTILE, host=HOSTILE, inputs=1, outputs=1, default_input=False, default_output=False),
         e.Result(ok=False, exit_code=13, calls=[], recordings=[], error=e.Problem(message=HOSTILE, hint=HOSTILE)),

@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, assert_never
 
 from sinchphone.cli.addressing.recent import history_of, user_of
 from sinchphone.cli.terminal.output.events import events as e
+from sinchphone.cli.terminal.output.events.client import (
+    ClientFailedTold,
+    ClientReady,
+    ClientReconnecting,
+    ClientSleeping,
+    PushDroppedTold,
+    PushReceivedTold,
+)
 from sinchphone.cli.terminal.output.events.exchange import ExchangeBackground
 from sinchphone.cli.terminal.session import Session
 from sinchphone.credentials import (
@@ -236,13 +244,13 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
             return  # the call is over: what becomes of the line matters no more
         match event:
             case engine.Ready(user_id=user, instance_id=instance):
-                session.tell(e.ClientReady(user_id=user, instance_id=instance, environment=phone.place, hosted_here=phone.hosted_here))
+                session.tell(ClientReady(user_id=user, instance_id=instance, environment=phone.place, hosted_here=phone.hosted_here))
             case engine.Reconnecting(reason=reason):
-                session.tell(e.ClientReconnecting(reason=reason))
+                session.tell(ClientReconnecting(reason=reason))
             case engine.Reconnected():
                 tell_host_news(session, phone.environment)
                 session.tell(
-                    e.ClientReady(
+                    ClientReady(
                         user_id=phone.client.user_id,
                         instance_id=phone.client.instance_id,
                         environment=phone.place,
@@ -260,7 +268,7 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
             case engine.ClientWarning(message=message, hint=hint):
                 session.tell(e.Warned(message=message, hint=hint or None))
             case engine.ClientFailed(error=error):
-                session.tell(e.ClientFailedTold(message=str(error), hint=error.hint or None))
+                session.tell(ClientFailedTold(message=str(error), hint=error.hint or None))
                 raise error
             case _:
                 assert_never(event)
@@ -271,11 +279,11 @@ def _told_of_push(event: "PushEvent") -> e.Event:
 
     match event:
         case engine.FellAsleep():
-            return e.ClientSleeping()
+            return ClientSleeping()
         case engine.PushReceived(notification=one, woke=woke):
-            return e.PushReceivedTold(call_id=one.call_id, peer=one.remote_user_id, display_name=one.display_name, woke=woke)
+            return PushReceivedTold(call_id=one.call_id, peer=one.remote_user_id, display_name=one.display_name, woke=woke)
         case engine.PushDropped(reason=reason):
-            return e.PushDroppedTold(reason=reason)
+            return PushDroppedTold(reason=reason)
         case _:
             assert_never(event)
 

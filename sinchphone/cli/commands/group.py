@@ -14,6 +14,7 @@ from sinchphone.cli.terminal.flags.commands import SoundFlags
 from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.output.events import events as e
+from sinchphone.cli.terminal.output.events.client import GroupCallAdded, GroupCallRemoved, GroupJoined
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, session_of
 from sinchphone.protocol.names.group_name import GROUP_RULE, is_group_name
@@ -114,10 +115,10 @@ class _Seat:
         async for event in self._group.events():
             match event:
                 case LocalMediaAdded(group=name):
-                    self._session.tell(e.GroupJoined(group=name, user_id=self._phone.client.user_id))
+                    self._session.tell(GroupJoined(group=name, user_id=self._phone.client.user_id))
                 case RemoteCallAdded(call=call):
                     self.met_somebody = True
-                    self._session.tell(e.GroupCallAdded(call_id=call.id, group=self._group.name, peer=call.peer, outbound=call.outbound))
+                    self._session.tell(GroupCallAdded(call_id=call.id, group=self._group.name, peer=call.peer, outbound=call.outbound))
                     if self._muted:
                         self._mute(call)
                 case RemoteCallRemoved(call=call):
@@ -126,7 +127,7 @@ class _Seat:
                     assert_never(event)
 
     def _tell_removed(self, call: "Call") -> None:
-        self._session.tell(e.GroupCallRemoved(call_id=call.id, group=self._group.name, peer=call.peer))
+        self._session.tell(GroupCallRemoved(call_id=call.id, group=self._group.name, peer=call.peer))
         over = CallSession(self._session, call, Wishes(), self._keys)
         over.order = self._order if self._group.is_over else None
         over.tell_end()

@@ -15,6 +15,17 @@ from sinchphone.cli.terminal.output.events import exchange as x
 from sinchphone.cli.terminal.output.events import peer as p
 from sinchphone.cli.terminal.output.events import trace as t
 from sinchphone.cli.terminal.output.events import video as v
+from sinchphone.cli.terminal.output.events.client import (
+    ClientFailedTold,
+    ClientReady,
+    ClientReconnecting,
+    ClientSleeping,
+    GroupCallAdded,
+    GroupCallRemoved,
+    GroupJoined,
+    PushDroppedTold,
+    PushReceivedTold,
+)
 from sinchphone.cli.terminal.output.lines import MAX_MESSAGE, Line, hint_lines, named
 from sinchphone.cli.terminal.screen.status_line import clock
 from sinchphone.options import Place
@@ -49,14 +60,14 @@ def _nothing(event: e.Event) -> list[Line]:
     return []
 
 
-def _ready(event: e.ClientReady) -> list[Line]:
+def _ready(event: ClientReady) -> list[Line]:
     where = place(event.environment, event.hosted_here)
     if event.again:
         return [Line(f"connected again ({where})", "green", always=True)]
     return [Line(f"registered as {event.user_id} ({where})", detail=True)]
 
 
-def _reconnecting(event: e.ClientReconnecting) -> list[Line]:
+def _reconnecting(event: ClientReconnecting) -> list[Line]:
     return [Line(f"reconnecting: {event.reason}; connected calls go on, others wait", "yellow", always=True)]
 
 
@@ -232,15 +243,15 @@ def _resumed(event: e.CallResumed) -> str:
 
 RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     **lines.RENDERERS,
-    e.ClientReady: _ready,
-    e.ClientReconnecting: _reconnecting,
-    e.ClientFailedTold: _nothing,
-    e.ClientSleeping: lambda event: [Line("asleep: a push about a call wakes this phone")],
-    e.GroupJoined: lambda event: [Line(f"in the group {event.group} as {event.user_id}; m mutes, q leaves", "green")],
-    e.GroupCallAdded: lambda event: [Line(f"{event.peer} is here", "green")],
-    e.GroupCallRemoved: lambda event: [Line(f"{event.peer} is gone")],
-    e.PushReceivedTold: lambda event: [Line(f"a push tells of a call by {named(event.peer, event.display_name)}", detail=not event.woke)],
-    e.PushDroppedTold: lambda event: [Line(f"dropped: {event.reason}", "yellow")],
+    ClientReady: _ready,
+    ClientReconnecting: _reconnecting,
+    ClientFailedTold: _nothing,
+    ClientSleeping: lambda event: [Line("asleep: a push about a call wakes this phone")],
+    GroupJoined: lambda event: [Line(f"in the group {event.group} as {event.user_id}; m mutes, q leaves", "green")],
+    GroupCallAdded: lambda event: [Line(f"{event.peer} is here", "green")],
+    GroupCallRemoved: lambda event: [Line(f"{event.peer} is gone")],
+    PushReceivedTold: lambda event: [Line(f"a push tells of a call by {named(event.peer, event.display_name)}", detail=not event.woke)],
+    PushDroppedTold: lambda event: [Line(f"dropped: {event.reason}", "yellow")],
     e.CallOutgoing: _outgoing,
     e.CallIncoming: _incoming,
     e.CallProgressing: lambda event: [Line("progressing", detail=True)],

@@ -10,6 +10,17 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Self, TypeAlias
 
 from sinchphone.audio.quality_warning import QualityWarning
+from sinchphone.cli.terminal.output.events.client import (
+    ClientFailedTold,
+    ClientReady,
+    ClientReconnecting,
+    ClientSleeping,
+    GroupCallAdded,
+    GroupCallRemoved,
+    GroupJoined,
+    PushDroppedTold,
+    PushReceivedTold,
+)
 from sinchphone.cli.terminal.output.events.control import ControlClosed, ControlDone, ControlFailed
 from sinchphone.cli.terminal.output.events.exchange import (
     ExchangeBackground,
@@ -97,91 +108,6 @@ Digits: TypeAlias = Annotated[str, ValueBounds(pattern="^[0-9*#A-DwW]+$")]
 PairKind: TypeAlias = Annotated[str, ValueBounds(words=("host", "srflx", "prflx", "relay"))]
 StreamKind: TypeAlias = Annotated[str, ValueBounds(words=("audio", "video"))]
 QualityName: TypeAlias = Annotated[str, ValueBounds(words=tuple(each.value for each in QualityWarning))]
-
-
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
-class ClientReady:
-    """Registered. ``hosted_here``: this process runs the local exchange; ``None`` in the cloud. ``again``: after an interruption."""
-
-    NAME: ClassVar[str] = "client.ready"
-    user_id: str
-    instance_id: str | None
-    environment: Place
-    hosted_here: bool | None
-    again: bool = False
-
-
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
-class ClientReconnecting:
-    """The platform went away; we try to get back."""
-
-    NAME: ClassVar[str] = "client.reconnecting"
-    reason: str
-
-
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
-class ClientSleeping:
-    """Nothing is subscribed any more: a push wakes us."""
-
-    NAME: ClassVar[str] = "client.sleeping"
-
-
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
-class GroupJoined:
-    """We are in the group."""
-
-    NAME: ClassVar[str] = "group.joined"
-    group: str
-    user_id: str
-
-
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
-class GroupCallAdded:
-    """Sound flows to and from another one in the group. ``outbound``: we called."""
-
-    NAME: ClassVar[str] = "group.call_added"
-    call_id: str
-    group: str
-    peer: str
-    outbound: bool
-
-
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
-class GroupCallRemoved:
-    """That one is gone; ``call.ended`` says more."""
-
-    NAME: ClassVar[str] = "group.call_removed"
-    call_id: str
-    group: str
-    peer: str
-
-
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
-class PushReceivedTold:
-    """A push tells of a call, which follows. ``woke``: we were asleep."""
-
-    NAME: ClassVar[str] = "push.received"
-    call_id: str
-    peer: str
-    display_name: str | None
-    woke: bool
-
-
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
-class PushDroppedTold:
-    """A push that is of no use: it came too late, or again, or can't be read."""
-
-    NAME: ClassVar[str] = "push.dropped"
-    reason: str
-
-
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
-class ClientFailedTold:
-    """The client can't go on."""
-
-    NAME: ClassVar[str] = "client.failed"
-    message: str
-    hint: str | None
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
