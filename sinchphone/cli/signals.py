@@ -19,6 +19,7 @@ import sys
 TYPE_CHECKING = False  # as in ``typing``, which takes long to import
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 INTERRUPT = int(_signal.SIGINT)
 _ENDING = tuple(int(getattr(_signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(_signal, name))
@@ -56,6 +57,7 @@ def take() -> bool:
         if _signal.getsignal(number) is not _signal.SIG_IGN:
             _signal.signal(number, _receive)
             _run.taken.append(number)
+    sys.unraisablehook = _report_unraisable
     atexit.register(_ignore)  # the first that is registered is the last that runs
     return True
 
@@ -103,6 +105,12 @@ def _receive(number: int, _: object) -> None:
         _run.noted.append(number)
     else:
         _run.reaction(number)
+
+
+def _report_unraisable(unraisable: Any) -> None:
+    """Say nothing of a signal that Python swallows (in a finalizer): it was noted and has its effect yet."""
+    if not isinstance(unraisable.exc_value, Signalled):
+        sys.__unraisablehook__(unraisable)
 
 
 def _ignore() -> None:

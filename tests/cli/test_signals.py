@@ -136,6 +136,26 @@ def test_a_signal_amid_the_import_of_a_package_gives_a_result(arguments: tuple[s
     assert (ran.returncode, json.loads(ran.stdout)["exit_code"]) == (130, 130)
 
 
+FINALIZING = """
+import os, signal
+from sinchphone.cli import signals
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+signals.take()
+signals.react(signals.interrupt)
+Finalized()
+signals.react(print)
+"""
+
+
+def test_a_signal_that_python_swallows_in_a_finalizer_has_its_effect_later_and_no_traceback() -> None:
+    ran = subprocess.run([sys.executable, "-c", FINALIZING], capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert (ran.stdout, ran.stderr) == ("2\n", "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_a_command_waits_for_its_standard_input_gives_a_result(run: Callable[..., Run], number: signal.Signals) -> None:
     message = run("send-message", "bob", "-", "--json", stdin=subprocess.PIPE)
