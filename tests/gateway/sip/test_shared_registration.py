@@ -107,7 +107,7 @@ async def test_whoever_takes_no_more_calls_hands_it_on_before_its_last_call_ends
     await floor.has(two)
     two.intake.close()
     await floor.has()
-    assert two.rows.holder("acme") == TrunkHolder("", "", ("127.0.0.1",))
+    await until(lambda: two.rows.holder("acme") == TrunkHolder("", "", ("127.0.0.1",)))
 
 
 async def test_what_a_dead_process_registered_is_withdrawn_by_the_next(floor: Floor) -> None:
@@ -124,6 +124,7 @@ async def test_who_was_taken_for_dead_registers_no_more(floor: Floor, monkeypatc
     monkeypatch.setattr(registration, "RENEWED_AHEAD", 0.0005)  # more than three times a second
     one, two = await floor.process("one"), await floor.process("two")
     await floor.has(one)
+    await until(lambda: bool(two.rows.holder("acme").contact))
     await two.rows.bury("acme", "one")
     await floor.has(two)
     await asyncio.sleep(0.5)

@@ -150,5 +150,11 @@ def _refusal(text: str) -> Exception:
         return refused.MovedError(about)
     if code in _LOST_ANSWERS:
         return refused.ConnectionError(text)
-    known = {"NOSCRIPT": refused.NoScriptError, "NOPERM": refused.NoPermissionError}
+    known = {
+        "NOSCRIPT": refused.NoScriptError,
+        "NOPERM": refused.NoPermissionError,
+        "READONLY": refused.ReadOnlyError,
+        "OOM": refused.OutOfMemoryError,
+        "CLUSTERDOWN": refused.ClusterDownError,
+    }
     return known.get(code, refused.ResponseError)(text)
