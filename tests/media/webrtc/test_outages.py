@@ -29,6 +29,14 @@ async def no_link(*ports: WebRtcPort) -> AsyncIterator[None]:
             each.transport.sendto, each.datagram_received = send, receive
 
 
+async def hear_tone(party: Party, hz: float) -> None:
+    """Until a whole second of that tone was heard: a machine that is busy has no sound at first."""
+    for _ in range(10):
+        if (share := share_of(await hear(party, 1.0), hz)) > 0.95:
+            return
+    pytest.fail(f"the tone of {hz:g} Hz is {share:.2f} of what was heard")
+
+
 async def sent_by(party: Party) -> int:
     return (await party.port.stats()).packets_sent
 
@@ -39,16 +47,15 @@ async def test_without_consent_nothing_is_sent_and_with_it_the_call_goes_on(monk
     monkeypatch.setattr(agent, "_CONSENT_SURE_SECONDS", 0.5)
     monkeypatch.setattr(path_watch, "MAX_ATTEMPTS", 0)  # signaling is cut off too
     async with a_call() as (caller, callee):
-        assert share_of(await hear(callee, 1.0), 440) > 0.95
+        await hear_tone(callee, 440)
         async with no_link(caller.port, callee.port):
             await until(lambda: caller.port._expired and callee.port._expired)
             counts = await sent_by(caller), await sent_by(callee)
             await asyncio.sleep(1.0)
             assert counts == (await sent_by(caller), await sent_by(callee)), "RFC 7675 5.1"
         await until(lambda: not caller.port._expired and not callee.port._expired)
-        await asyncio.sleep(0.5)
         for party, hz in ((callee, 440), (caller, 620)):
-            assert share_of(await hear(party, 1.0), hz) > 0.95
+            await hear_tone(party, hz)
         assert not caller.has(PortLost)
         assert not callee.has(PortLost)
 
