@@ -150,7 +150,7 @@ def _refusal(text: str) -> Exception:
         return refused.MovedError(about)
     if code in _LOST_ANSWERS:
         return refused.ConnectionError(text)
-    known = {
+    known: dict[str, type[Exception]] = {
         "NOSCRIPT": refused.NoScriptError,
         "NOPERM": refused.NoPermissionError,
         "READONLY": refused.ReadOnlyError,
