@@ -3,6 +3,7 @@
 usage: python tests/benchmarks/quality.py [--seeds N] [--set report|tuning] [--systems "NAME;…"] [--conditions "NAME;…"] [--minutes N]
        python tests/benchmarks/quality.py --plan         which rows that makes, and how long they take, without measuring
        python tests/benchmarks/quality.py --table        what was measured of this version, without measuring
+       python tests/benchmarks/quality.py --markdown     the same as the documentation tells it: score (worst) / ms, kbit/s
        python tests/benchmarks/quality.py --quick        half a minute; fails where ours is far behind libwebrtc (in CI: quality_quick.py)
 
 ::
@@ -83,6 +84,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--plan", action="store_true")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--markdown", action="store_true")
     parser.add_argument("--set", choices=list(speech.SETS), default="report")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sentences", type=int, default=SENTENCES)
@@ -94,7 +96,7 @@ def main() -> None:
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended then too
     lacks = emulator.missing() or speech.missing(given.set)
-    if lacks is not None and not (given.table or given.plan):
+    if lacks is not None and not (given.table or given.markdown or given.plan):
         print(f"This benchmark needs {lacks}.", file=sys.stderr)
         sys.exit(0 if given.quick else 1)
     if given.quick:
@@ -105,9 +107,9 @@ def main() -> None:
     if given.plan:
         print(plan.told(wanted(keys, systems, kept), systems, given.at_once, given.minutes))
         return
-    if not given.table:
+    if not (given.table or given.markdown):
         measure(given, keys, kept)
-    print(rows.report(kept.of(keys), systems, lines))
+    print((rows.markdown if given.markdown else rows.report)(kept.of(keys), systems, lines))
 
 
 if __name__ == "__main__":

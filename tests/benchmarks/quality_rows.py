@@ -114,6 +114,21 @@ def report(rows: Sequence[Row], systems: Sequence[str], lines: Sequence[str]) ->
     return "\n".join([*parts, *([f"\nNot measured: {'; '.join(left)}."] if left else [])])
 
 
+def markdown(rows: Sequence[Row], systems: Sequence[str], lines: Sequence[str]) -> str:
+    """The table of the documentation: each line, and of each system the score (its worst) / delay, bit rate."""
+    shown = [system for system in systems if any(system in row.found for row in rows)]
+    told = ["| line | " + " | ".join(shown) + " |", "|---" * (len(shown) + 1) + "|"]
+    for line in lines:
+        found = [row for row in rows if row.key.line == line]
+        cells = [_with_rate(line, [row.found[system] for row in found if system in row.found]) for system in shown]
+        told += ["| " + " | ".join([line, *cells]) + " |"] if found else []
+    return "\n".join(told)
+
+
+def _with_rate(line: str, found: Sequence[Found]) -> str:
+    return f"{_cell(line, found)}, {np.mean([each.kbps for each in found]):.0f}" if found else ""
+
+
 def compared(by_line: dict[str, list[Row]], one: str, other: str) -> str:
     """A table of the paired differences; empty where they never met."""
     found: dict[str, list[float | str]] = {}

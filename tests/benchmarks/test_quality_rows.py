@@ -54,6 +54,12 @@ def test_a_disturbed_call_is_marked_and_never_judged_as_far_behind() -> None:
     assert "91*" in rows.report([disturbed], [OURS, CHROMIUM], ["5 %"]) or "90*" in rows.report([disturbed], [OURS, CHROMIUM], ["5 %"])
 
 
+def test_the_documentations_table_has_score_worst_delay_and_bits_of_what_was_measured() -> None:
+    told = rows.markdown([ROW], [OURS, "another", CHROMIUM], ["5 %", "10 %"]).splitlines()
+    assert told[0] == f"| line | {OURS} | {CHROMIUM} |"
+    assert told[2:] == ["| 5 % | 3.90 (3.80) / 61, 60 | 3.45 (3.40) / 90, 60 |"]
+
+
 def test_the_report_shows_who_is_behind_and_what_was_not_measured() -> None:
     behind = rows.Row(KEY, {OURS: ROW.found[CHROMIUM], CHROMIUM: ROW.found[OURS]})
     told = rows.report([behind], [OURS, CHROMIUM], ["5 %", "10 %"])
