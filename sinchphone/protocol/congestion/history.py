@@ -7,7 +7,7 @@ from typing import Final
 
 from sinchphone.protocol.rtp.sequence import PAST, SEQUENCES
 
-_KEPT: Final = 1024  # packets: 20 s of sound
+KEPT_PACKETS: Final = 1024  # 20 s of sound
 _WRAP_SECONDS: Final = 60.0  # a number that is used again after so long is another packet's
 _RATE_SECONDS: Final = 1.0
 _LEAST_SPAN: Final = 0.2  # [s]
@@ -29,7 +29,7 @@ class SentPacket:
 class SentPackets:
     """The last packets by their 16-bit numbers, oldest first."""
 
-    packets: deque[SentPacket] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    packets: deque[SentPacket] = field(default_factory=lambda: deque(maxlen=KEPT_PACKETS))
     _by_number: dict[int, SentPacket] = field(default_factory=dict)
     _recent: deque[SentPacket] = field(default_factory=deque)  # of the second before _forgotten_until
     _recent_octets: int = 0
@@ -40,7 +40,7 @@ class SentPackets:
         known = self._by_number.get(number)
         if known is not None and now - known.sent_at < _WRAP_SECONDS:
             return
-        if len(self.packets) == _KEPT:
+        if len(self.packets) == KEPT_PACKETS:
             self._by_number.pop(self.packets[0].number, None)
         packet = SentPacket(number, now, size, padding)
         self.packets.append(packet)
@@ -58,7 +58,7 @@ class SentPackets:
         span = (until - after) % SEQUENCES
         if span >= PAST:
             return 0
-        found = [self._by_number.get((after + step) % SEQUENCES) for step in range(1, min(span, _KEPT) + 1)]
+        found = [self._by_number.get((after + step) % SEQUENCES) for step in range(1, min(span, KEPT_PACKETS) + 1)]
         return sum([packet.size for packet in found if packet is not None])
 
     def rate(self, until: float) -> float:

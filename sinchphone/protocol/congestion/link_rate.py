@@ -72,6 +72,10 @@ class LinkRate:
         if packet.size - size >= _LEAST_PADDING / 2:
             self._paces.append((packet.sent_at, (transit - fastest) / (packet.size - size)))
 
+    def restart(self) -> None:
+        """Transits are of another clock from now on."""
+        self._recent.clear()
+
     def forget(self) -> None:
         """What was known doesn't hold any more: learn it anew."""
         self._paces.clear()

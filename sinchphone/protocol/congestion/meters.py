@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from sinchphone.protocol.congestion.history import SentPacket, SentPackets
+from sinchphone.protocol.congestion.history import KEPT_PACKETS, SentPacket, SentPackets
 from sinchphone.protocol.congestion.link_rate import LinkRate
 from sinchphone.protocol.congestion.queueing import QueueDelay
 from sinchphone.protocol.rtp.transport_feedback import WRAP_SECONDS
@@ -12,6 +12,9 @@ from sinchphone.quick_dataclass import quick_dataclass
 
 _WINDOW: Final = 1.0  # [s] of arrivals that the rate is taken from
 _FEWEST: Final = 5  # packets, for a rate
+_OTHER_CLOCK: Final = (
+    10.0  # [s] that a packet takes longer or shorter than the one before: no queue is so long, the peer's clock is another
+)
 _REORDERED: Final = 0.15  # [s] a packet may be overtaken for so long, else it's lost
 _SLOWEST: Final = 0.9  # of what arrives: a link that is slower was only busy when it was measured
 _CHANGED: Final = 0.1  # of the time that it takes
@@ -45,8 +48,9 @@ class ArrivalMeter:
         self._sent = sent
         self._queue = QueueDelay()
         self.link: Final = LinkRate()
-        self._arrived: deque[SentPacket] = deque()
+        self._arrived: deque[SentPacket] = deque(maxlen=KEPT_PACKETS)
         self._newest: float | None = None  # arrival, on a clock that never begins again
+        self._ahead: float | None = None  # [s] that the last packet took, and the peer's clock is ahead of ours
         self._pace = 0.0  # [s] that the link takes for a byte
         self._rebased_at = 0.0
 
@@ -61,6 +65,7 @@ class ArrivalMeter:
                 packet.missing = True
                 continue
             at = told if self._newest is None else told + round((self._newest - told) / WRAP_SECONDS) * WRAP_SECONDS
+            self._compare_clocks(at, packet.sent_at)
             self._newest = at if self._newest is None else max(at, self._newest)
             packet.arrived_at, packet.missing, fresh = at, False, True
             self._queue.observe(self._transit(packet), packet.sent_at)
@@ -82,6 +87,15 @@ class ArrivalMeter:
             delivered=delivered,
             link=link,
         )
+
+    def _compare_clocks(self, arrived_at: float, sent_at: float) -> None:
+        """Forget what the peer's clock told before, where it can't be the same one: nothing can be compared with that."""
+        ahead = arrived_at - sent_at
+        before, self._ahead = self._ahead, ahead
+        if before is not None and abs(ahead - before) > _OTHER_CLOCK:
+            self._arrived.clear()
+            self._queue, self._newest, self._rebased_at = QueueDelay(), None, sent_at
+            self.link.restart()
 
     def rebase(self) -> None:
         """The queue that stands now is none of ours."""

@@ -1,12 +1,14 @@
 """What arrivals and reports are taken for: queues, jitter, late packets, loss."""
 
 import random
+from collections.abc import Callable
 
 import pytest
 
 from sinchphone.protocol.congestion.history import SentPackets
-from sinchphone.protocol.congestion.meters import ReportMeter
+from sinchphone.protocol.congestion.meters import ArrivalMeter, PathSample, ReportMeter
 from sinchphone.protocol.congestion.queueing import QueueDelay
+from sinchphone.protocol.rtp.transport_feedback import WRAP_SECONDS
 
 FRAME = 0.020
 
@@ -117,3 +119,60 @@ def test_reports_tell_the_rate_that_arrives() -> None:
 
 def test_a_report_of_packets_that_are_not_ours_is_ignored() -> None:
     assert ReportMeter(SentPackets()).report(17, 0.0, None, 1.0) is None
+
+
+class Told:
+    """Packets each 20 ms, of which the peer tells when each one came, five at a time."""
+
+    def __init__(self) -> None:
+        self.sent = SentPackets()
+        self.meter = ArrivalMeter(self.sent)
+        self.number = 65_500
+        self.now = 0.0
+
+    def go(self, seconds: float, arrives: Callable[[float], float]) -> PathSample:
+        """What is told of the path after so long, where a packet of ``now`` came at ``arrives(now)`` by the peer's clock."""
+        sample = None
+        for _ in range(round(seconds / (5 * FRAME))):
+            told: list[tuple[int, float | None]] = []
+            for _ in range(5):
+                self.sent.add(self.number % 65_536, 160, self.now)
+                told.append((self.number % 65_536, arrives(self.now)))
+                self.number += 1
+                self.now += FRAME
+            sample = self.meter.feedback(told)
+        assert sample is not None
+        return sample
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_another_clock_of_the_peer_is_no_queue_and_what_arrives_is_told_by_it_alone(jump: float) -> None:
+    told = Told()
+    told.go(5, lambda now: now + 7200)
+    for _ in range(20):
+        sample = told.go(0.2, lambda now: now + 7200 + jump)
+        assert sample.queue == pytest.approx(0.0, abs=1e-6)
+    assert sample.delivered == pytest.approx(50 * 160 * 8, rel=0.05)
+
+
+@pytest.mark.parametrize("lie", [86_400.0, -86_400.0])
+def test_one_moment_that_cannot_be_true_is_forgotten_with_the_next_that_can(lie: float) -> None:
+    told = Told()
+    told.go(5, lambda now: now)
+    told.go(0.1, lambda now: now + lie)
+    sample = told.go(2, lambda now: now)
+    assert sample.queue == pytest.approx(0.0, abs=1e-6)
+    assert sample.delivered == pytest.approx(50 * 160 * 8, rel=0.05)
+
+
+def test_a_peer_to_whom_all_packets_came_in_one_moment_makes_us_remember_no_more_than_what_is_sent() -> None:
+    told = Told()
+    told.go(60, lambda _: 5.0)
+    assert len(told.meter._arrived) <= len(told.sent.packets)
+
+
+def test_the_peers_clock_begins_again_after_twelve_days_and_that_is_no_other_clock() -> None:
+    told = Told()
+    told.go(5, lambda now: (now + WRAP_SECONDS - 6) % WRAP_SECONDS)
+    sample = told.go(3, lambda now: (now + WRAP_SECONDS - 6 + 0.2) % WRAP_SECONDS)
+    assert sample.queue == pytest.approx(0.2, abs=1e-6)
