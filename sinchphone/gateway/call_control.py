@@ -16,7 +16,7 @@ from sinchphone.exchange.access.intake import FULL_RETRY_SECONDS, WHY_CLOSED
 from sinchphone.exchange.calls.line import CallLine
 from sinchphone.exchange.record.record import sip_name
 from sinchphone.gateway.bridging.b2bua import B2buaCall
-from sinchphone.gateway.call_facts import CallerName, Dialled
+from sinchphone.gateway.call_facts import CallerName, Dialled, Source
 from sinchphone.gateway.callbacks.backend import BackendSession
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.caller_names import CallerNames, dialled_in
@@ -24,9 +24,9 @@ from sinchphone.gateway.legs.leg import IncomingLeg
 from sinchphone.gateway.legs.mxp import MxpIncomingLeg
 from sinchphone.gateway.legs.sip import SipIncomingLeg, transport_of
 from sinchphone.gateway.relay.relay import MediaTransport
-from sinchphone.gateway.routing.routing import Dialling, Source, ToUser
+from sinchphone.gateway.routing.routing import Dialling, ToUser
 from sinchphone.gateway.sip.calls import SipCall
-from sinchphone.gateway.sip_agents import TRUNK, SipSide
+from sinchphone.gateway.sip_agents import SipSide
 from sinchphone.protocol.call.transfer_events import REPLACES_HEADER
 from sinchphone.protocol.callbacks.events import CallFacts
 from sinchphone.signaling.dialect import Domain
@@ -57,7 +57,7 @@ class CallControl:
     async def take(self, call: SipCall, side: SipSide) -> None:
         """Carry a call that came over SIP to its end."""
         who = call.trunk or call.user or (call.facts.source.host if call.facts.source else "")
-        lines = self._context.lines if call.trunk == TRUNK else None
+        lines = self._context.lines if call.trunk == Source.TRUNK else None
         if not self._context.intake.is_open and call.facts.replaces is None:
             await call.refuse(503, WHY_CLOSED, retry_after_s=FULL_RETRY_SECONDS)
         elif self._open.total() >= MAX_CALLS:
@@ -66,7 +66,7 @@ class CallControl:
             await call.refuse(486, "Too many calls of yours")
         elif call.facts.encrypted and call.offer is not None and transport_of(call.offer) is MediaTransport.RTP:
             await call.refuse(488, "Encrypted sound only")
-        elif call.facts.replaces is not None and call.trunk == TRUNK:
+        elif call.facts.replaces is not None and call.trunk == Source.TRUNK:
             await call.refuse(403, "Nobody outside takes calls over")
         elif call.facts.replaces is not None and call.facts.replaces.early_only:
             await call.refuse(486, "That call was answered")  # those that ring have no place to be taken (RFC 3891 3)
@@ -82,7 +82,7 @@ class CallControl:
             record, application = self._context.event_record, self._context.default_application
             record.began(leg.id, application=application, caller=leg.caller.identity, callee=leg.dialled.identity)
             record.link(sip_name(call.facts.call_id), leg.id)
-            source = Source.TRUNK if call.trunk == TRUNK else Source.PHONE if call.user is not None else Source.PEER
+            source = Source.TRUNK if call.trunk == Source.TRUNK else Source.PHONE if call.user is not None else Source.PEER
             dialling = Dialling(
                 source=source,
                 caller=leg.caller,
@@ -101,7 +101,7 @@ class CallControl:
         finally:
             self._open[who] -= 1
             self._open += Counter()  # forgets who has none
-            if call.trunk == TRUNK and self._context.lines is not None:
+            if call.trunk == Source.TRUNK and self._context.lines is not None:
                 self._context.lines.release()
 
     def _caller_of(self, call: SipCall, side: SipSide) -> CallerName:

@@ -1,9 +1,20 @@
 """Who calls, whom they asked for, and why a call ends early: what every part of the gateway says about a call."""
 
 from dataclasses import field
+from enum import StrEnum
 
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
+
+
+class Source(StrEnum):
+    """Who called: it decides what they may reach."""
+
+    USER = "user"  # a device of a user, over MXP
+    PHONE = "phone"  # a SIP phone that proved to be a user
+    TRUNK = "trunk"  # the carrier
+    PEER = "peer"  # a PBX or proxy at a trusted address
+    PLATFORM = "platform"  # the exchange itself, asked to by a backend
 
 
 @quick_dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from sinchphone.exchange.destinations.gateway import CallbackUrls, GatewayParts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.options import Certificate
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found
-from sinchphone.gateway.call_facts import CallerName, Dialled
+from sinchphone.gateway.call_facts import CallerName, Dialled, Source
 from sinchphone.gateway.options import GatewayOptions
-from sinchphone.gateway.routing.routing import Dialling, Refuse, Source, ToAttendant, ToRoom, ToUser
+from sinchphone.gateway.routing.routing import Dialling, Refuse, ToAttendant, ToRoom, ToUser
 from sinchphone.gateway.runtime import GatewayRuntime, open_runtime
 from sinchphone.protocol.call.transfer_events import REPLACES_HEADER
 from sinchphone.signaling.dialect import CallRequest, Domain

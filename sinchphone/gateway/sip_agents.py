@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from sinchphone.exchange.access.local_addresses import address_towards, is_own_address, local_address
 from sinchphone.exchange.options import Certificate
 from sinchphone.exchange.record.record import EventRecord
+from sinchphone.gateway.call_facts import Source
 from sinchphone.gateway.networks import Networks
 from sinchphone.gateway.options import SipSettings
 from sinchphone.gateway.sip.agent import SipAgent
@@ -18,9 +19,6 @@ from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.hosts import EVERYWHERE, join_host, unbracketed
 from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 from sinchphone.quick_dataclass import quick_dataclass
-
-TRUNK: Final = "trunk"  # who calls without a password, and from where: the carrier,
-PEER: Final = "peer"  # a PBX or proxy at a trusted address
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +136,7 @@ class SipAgents:
             domains=frozenset(names),
             proxies=Networks(settings.proxies),
             reached_at=local_address() if host in EVERYWHERE else host,
-            trunks=(*trunks, TrunkPeer(name=PEER, hosts=Networks(settings.trusted))),
+            trunks=(*trunks, TrunkPeer(name=Source.PEER, hosts=Networks(settings.trusted))),
         )
 
 
@@ -147,5 +145,5 @@ def _peer_of(trunk: Trunk) -> TrunkPeer:
     options = trunk.options
     names = frozenset({unbracketed(options.host.lower())})
     if options.transport == "udp":
-        return TrunkPeer(name=TRUNK, hosts=trunk, names=names, encrypted=options.srtp)
-    return TrunkPeer(name=TRUNK, hosts=trunk, names=names, transports=frozenset({options.transport}), encrypted=options.srtp)
+        return TrunkPeer(name=Source.TRUNK, hosts=trunk, names=names, encrypted=options.srtp)
+    return TrunkPeer(name=Source.TRUNK, hosts=trunk, names=names, transports=frozenset({options.transport}), encrypted=options.srtp)

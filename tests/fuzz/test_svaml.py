@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.errors import RemoteProtocolError, SinchphoneError
-from sinchphone.gateway.call_facts import CallerName, Dialled
+from sinchphone.gateway.call_facts import CallerName, Dialled, Source
 from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
-from sinchphone.gateway.routing.routing import Dialling, Refuse, Routes, Source, incoming_event, raises_ace
+from sinchphone.gateway.routing.routing import Dialling, Refuse, Routes, incoming_event, raises_ace
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.protocol.callbacks.ssml import read_ssml
 from sinchphone.protocol.callbacks.svaml import Event, PlayFiles, Say, SetCookie, Svaml, SvamlError, cookie_bytes

@@ -12,7 +12,7 @@ import pytest
 from sinchphone.errors import MediaError
 from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.gateway.bridging.b2bua import B2buaCall
-from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
+from sinchphone.gateway.call_facts import CallerName, Dialled, Failure, Source
 from sinchphone.gateway.call_records import CallRecords
 from sinchphone.gateway.callbacks.backends import Backends
 from sinchphone.gateway.context import GatewayContext
@@ -20,7 +20,7 @@ from sinchphone.gateway.legs.leg import Gone, LegEvent
 from sinchphone.gateway.legs.reasons import CallEnding
 from sinchphone.gateway.open_calls import OpenCalls
 from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side
-from sinchphone.gateway.routing.routing import Dialling, Route, Source, ToUser
+from sinchphone.gateway.routing.routing import Dialling, Route, ToUser
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.sdp.jsep import Candidate
 from sinchphone.signaling.dialect import Domain

@@ -12,12 +12,12 @@ from sinchphone.errors import (
     SinchphoneError,
 )
 from sinchphone.exchange.refusals import RefusedError, not_found, too_many
-from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
+from sinchphone.gateway.call_facts import CallerName, Dialled, Failure, Source
 from sinchphone.gateway.callbacks.dice import disconnected_event
 from sinchphone.gateway.legs.leg import Gone
 from sinchphone.gateway.legs.reasons import CallEnding, CallRefusedError, as_told, failure_of_error, failure_of_mxp, is_denial
 from sinchphone.gateway.legs.sip import Invitation, SipOutgoingLeg
-from sinchphone.gateway.routing.routing import Dialling, Source
+from sinchphone.gateway.routing.routing import Dialling
 from sinchphone.gateway.sip.calls import Refused, SipTarget
 from sinchphone.protocol.call.endings import departure
 from sinchphone.protocol.call.states import Cause

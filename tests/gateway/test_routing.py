@@ -3,14 +3,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.exchange.destinations.dialplan import NOBODYS_NUMBER, Plan, Verdict
-from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
+from sinchphone.gateway.call_facts import CallerName, Dialled, Failure, Source
 from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.gateway.routing.routing import (
     Dialling,
     Refuse,
     Route,
     Routes,
-    Source,
     Terms,
     ToAttendant,
     ToNumber,

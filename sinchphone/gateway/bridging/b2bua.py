@@ -26,7 +26,7 @@ from sinchphone.gateway.bridging.instructions import Instructions
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.local_ends.services import attend, enter_room, stream_sound
 from sinchphone.gateway.bridging.replacing import ReplaceableSides
-from sinchphone.gateway.call_facts import Failure
+from sinchphone.gateway.call_facts import Failure, Source
 from sinchphone.gateway.call_records import CallRecord
 from sinchphone.gateway.callbacks.backend import BackendSession, CallbackError
 from sinchphone.gateway.callbacks.dice import cause_of, disconnected_event
@@ -40,7 +40,6 @@ from sinchphone.gateway.routing.routing import (
     Dialling,
     Refuse,
     Route,
-    Source,
     Terms,
     ToAttendant,
     ToRoom,

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final
 
-from sinchphone.gateway.call_facts import Dialled, Failure
+from sinchphone.gateway.call_facts import Dialled, Failure, Source
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.caller_names import dialled_in
 from sinchphone.gateway.legs.leg import OutgoingLeg
 from sinchphone.gateway.legs.reasons import CallRefusedError
-from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, Source, ToAttendant, ToNumber, ToRoom, ToSip, ToUser
+from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, ToAttendant, ToNumber, ToRoom, ToSip, ToUser
 from sinchphone.protocol.sip.session.caller import wish
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 from sinchphone.quick_dataclass import quick_dataclass

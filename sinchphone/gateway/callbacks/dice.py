@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
+from sinchphone.gateway.call_facts import Source
 from sinchphone.gateway.legs.reasons import CallEnding
-from sinchphone.gateway.routing.routing import Dialling, Source, identity_of
+from sinchphone.gateway.routing.routing import Dialling, identity_of
 from sinchphone.protocol.call.states import BUSY_CODES, Cause
 from sinchphone.protocol.callbacks.events import CallResult, DisconnectedCallEvent, Reason
 from sinchphone.protocol.phone_numbers import PRIVATE

@@ -19,7 +19,7 @@ from sinchphone.exchange.destinations.backend_calls import (
 )
 from sinchphone.exchange.refusals import invalid, not_found, too_many
 from sinchphone.gateway.bridging.b2bua import B2buaCall
-from sinchphone.gateway.call_facts import CallerName, Dialled
+from sinchphone.gateway.call_facts import CallerName, Dialled, Source
 from sinchphone.gateway.call_records import CallRecord, SteeredCall
 from sinchphone.gateway.callbacks.backend import Backend, BackendSession
 from sinchphone.gateway.callouts.callout_backend import CalloutBackend
@@ -27,7 +27,7 @@ from sinchphone.gateway.callouts.callout_call import CalloutCall, dialling_of
 from sinchphone.gateway.callouts.simulated_phone import SimulatedPhone
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.local_channel.legs import CalledParty, LocalCaller
-from sinchphone.gateway.routing.routing import Dialling, Source
+from sinchphone.gateway.routing.routing import Dialling
 from sinchphone.protocol.callbacks.events import CallFacts
 from sinchphone.protocol.callbacks.svaml import Event, PlayFiles, Say, Svaml
 from sinchphone.signaling.dialect import Domain

@@ -18,7 +18,7 @@ from sinchphone.exchange.destinations.parties import Silence
 from sinchphone.exchange.destinations.prompts import spell_digit
 from sinchphone.gateway.bridging.b2bua import B2buaCall
 from sinchphone.gateway.bridging.local_ends.local_end import LocalEnd
-from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
+from sinchphone.gateway.call_facts import CallerName, Dialled, Failure, Source
 from sinchphone.gateway.call_records import CallRecord
 from sinchphone.gateway.callbacks.backend import BackendSession
 from sinchphone.gateway.context import GatewayContext
@@ -29,7 +29,6 @@ from sinchphone.gateway.routing.routing import (
     Dialling,
     Refuse,
     Route,
-    Source,
     Terms,
     ToAttendant,
     ToNumber,

@@ -5,10 +5,9 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final
 
-from sinchphone.gateway.call_facts import CallerName, Dialled
+from sinchphone.gateway.call_facts import CallerName, Dialled, Source
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip.calls import SipCall
-from sinchphone.gateway.sip_agents import TRUNK
 from sinchphone.hosts import join_host
 from sinchphone.protocol.phone_numbers import PRIVATE
 from sinchphone.protocol.sip.uri import SipUri
@@ -37,7 +36,7 @@ class CallerNames:
             return CallerName(Domain.SIP, f"{call.user}@{our_host}", own, shown)
         shown = "" if self._reads_as_other(name, None) else name
         user = call.remote.uri.subscriber or "anonymous"
-        if call.trunk == TRUNK and self.trunk is not None:
+        if call.trunk == Source.TRUNK and self.trunk is not None:
             return self._of_trunk(user, number, shown, self.trunk)
         return CallerName(Domain.SIP, f"{user}@{self._place_of(call)}", number, shown)
 

@@ -12,7 +12,7 @@ from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.usage import Payer
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.pubsub.broker import Broker
-from sinchphone.gateway.call_facts import CallerName, Failure
+from sinchphone.gateway.call_facts import CallerName, Failure, Source
 from sinchphone.gateway.legs.leg import OutgoingLeg
 from sinchphone.gateway.legs.mxp import MxpOutgoingLeg
 from sinchphone.gateway.legs.mxp_room import MxpRoomLeg, RoomElsewhere
@@ -22,7 +22,7 @@ from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, ToAttendant, ToNumber, ToRoom, ToSip, ToStream, ToUser
 from sinchphone.gateway.sip.calls import SipCall, SipTarget
 from sinchphone.gateway.sip.registrar import Contact, Registrar
-from sinchphone.gateway.sip_agents import TRUNK, SipAgents, SipSide
+from sinchphone.gateway.sip_agents import SipAgents, SipSide
 from sinchphone.gateway.trunk.metering import CallMeter, Metering
 from sinchphone.gateway.trunk.trunk import Trunk, TrunkServers
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
@@ -178,7 +178,7 @@ class OutgoingLegs:
                 headers=_private(call.headers) | _diverted_to(call, options),
                 credentials=Credentials(options.username or "", options.password or "") if known else None,
                 transport=placed.transport,
-                trunk=TRUNK,
+                trunk=Source.TRUNK,
                 may_follow=partial(self._trunk.may_redirect, placed),
                 srtp=Srtp.ALWAYS if options.srtp else None,
                 max_forwards=hops,

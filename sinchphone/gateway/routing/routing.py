@@ -11,13 +11,12 @@ A call of a user to a user never comes here: the exchange's own calls carry it.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import field
-from enum import Enum
 from typing import Final, TypeAlias, assert_never
 
 from sinchphone.errors import ConfigError, RemoteProtocolError
 from sinchphone.exchange.destinations.dialplan import NOBODYS_NUMBER, Plan, is_simulated, plan_for
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
+from sinchphone.gateway.call_facts import CallerName, Dialled, Failure, Source
 from sinchphone.gateway.options import GatewayOptions, SipSettings, SipTransport
 from sinchphone.gateway.routing.rules import Rule, Target, read_rules, read_target, refusal_status
 from sinchphone.gateway.trunk.trunk import Trunk
@@ -40,16 +39,6 @@ from sinchphone.signaling.dialect import Domain
 ROOM_PREFIXES: Final = (ROOM_PREFIX, "conf-", "room:")  # a phone can't dial a colon, and in a SIP address it would begin a password
 _SCHEME: Final = re.compile(r"^sips?:", re.IGNORECASE)
 _AUTHORITY: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]+)(?::([0-9]{1,5}))?", re.ASCII)
-
-
-class Source(Enum):
-    """Who called: it decides what they may reach."""
-
-    USER = "user"  # a device of a user, over MXP
-    PHONE = "phone"  # a SIP phone that proved to be a user
-    TRUNK = "trunk"
-    PEER = "peer"  # a PBX or proxy at a trusted address
-    PLATFORM = "platform"  # the exchange itself, asked to by a backend
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
