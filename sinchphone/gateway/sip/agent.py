@@ -105,6 +105,7 @@ class SipAgent:
         )
         self._usages: dict[tuple[str, str], Usage] = {}  # by Call-ID and our tag
         self._invites: dict[str, Usage] = {}  # incoming, by transaction
+        self._unproved: dict[str, Request] = {}  # INVITEs of which the other processes are asked, by transaction
         self._merged: dict[tuple[str, str, int], str] = {}  # which transaction an INVITE of that name came by first
         self._tasks: dict[Usage, asyncio.Task[None]] = {}
         self._serving: set[asyncio.Task[None]] = set()
@@ -299,6 +300,8 @@ class SipAgent:
         self._wire.respond(key, respond(request, 200, tag=usage.session.tag if usage else _new_token()))
         if usage is not None:
             usage.feed(v.GotCancel(invite, request))
+        elif (unproved := self._unproved.pop(invite, None)) is not None:
+            self._refuse(invite, unproved, 487)
 
     def _in_dialog(self, key: str, request: Request, hop: Hop) -> None:
         usage = self._usages.get((request.call_id, request.recipient.tag))
@@ -366,12 +369,15 @@ class SipAgent:
             user = None
         self._merged[name] = key
         if self._registrar is not None and self._registrar.shares_phones and user is not None:
+            self._unproved[key] = request
             self._keep(start_task(self._take_first(key, request, hop, user, self._registrar), name=f"let {user} in"))
         else:
             self._take(key, request, hop, user, peer if user is None else None)
 
     async def _take_first(self, key: str, request: Request, hop: Hop, user: str, registrar: Registrar) -> None:
-        if await self._is_first(key, request, hop, registrar, is_proxy=True) and not self._is_closing:
+        is_first = await self._is_first(key, request, hop, registrar, is_proxy=True)
+        is_wanted = self._unproved.pop(key, None) is not None
+        if is_first and is_wanted and not self._is_closing:
             self._take(key, request, hop, user, None)
 
     async def _is_first(self, key: str, request: Request, hop: Hop, registrar: Registrar, *, is_proxy: bool) -> bool:

@@ -20,6 +20,8 @@ class SharedTable:
         self.agreed: dict[str, str] = {}
         self.used: set[str] = set()
         self.is_reached = True
+        self.answers = asyncio.Event()  # what is asked, else it waits
+        self.answers.set()
 
     def phones(self, process: str) -> PhoneRows:
         """As that process sees them."""
@@ -40,7 +42,7 @@ class OneStore:
         return self.shared.agreed.setdefault(name, value)
 
     async def use_once(self, application: str, name: str, seconds: float) -> bool:
-        await asyncio.sleep(0)
+        await self.shared.answers.wait()
         if not self.shared.is_reached:
             raise StoreError("it isn't reached")
         is_first = name not in self.shared.used

@@ -254,6 +254,16 @@ async def prove(one: Peer, *headers: str, then: int | None = None, **more: str) 
     return proof
 
 
+async def prove_call(one: Peer) -> str:
+    """Call bob; with what proof that may be done."""
+    one.ask("INVITE")
+    answering = Answering(Credentials("ada", "secret"), lambda: "c" * 16)
+    request = Request((), b"", "INVITE", parse_uri("sip:bob@127.0.0.1"))
+    assert answering.take(await one.hear(407), request, 0)
+    ((_, proof),) = answering.headers("INVITE", request.uri)
+    return proof
+
+
 async def test_a_nonce_of_one_process_is_good_at_the_other(floor: Floor) -> None:
     one, two = await floor.process("one"), await floor.process("two")
     async with peer(one.agent) as phone:
@@ -277,15 +287,27 @@ async def test_attack_an_answer_overheard_at_one_process_is_no_proof_at_another(
 async def test_attack_a_call_is_placed_once_by_an_answer_whichever_process_hears_it(floor: Floor) -> None:
     one, two = await floor.process("one"), await floor.process("two")
     async with peer(one.agent) as phone, peer(two.agent) as mallory:
-        phone.ask("INVITE")
-        answering = Answering(Credentials("ada", "secret"), lambda: "c" * 16)
-        request = Request((), b"", "INVITE", parse_uri("sip:bob@127.0.0.1"))
-        assert answering.take(await phone.hear(407), request, 0)
-        ((_, proof),) = answering.headers("INVITE", request.uri)
+        proof = await prove_call(phone)
         phone.ask("INVITE", f"Proxy-Authorization: {proof}")
         assert (await phone.hear()).status == 486  # by whom it was for
         mallory.ask("INVITE", f"Proxy-Authorization: {proof}")
         assert "stale=true" in ((await mallory.hear(407)).first("Proxy-Authenticate") or "")
+
+
+async def test_who_hangs_up_while_it_is_asked_whether_an_answer_was_used_calls_nobody(floor: Floor) -> None:
+    one = await floor.process("one")
+    async with peer(one.agent) as phone:
+        proof = await prove_call(phone)
+        floor.shared.answers.clear()
+        via = f"SIP/2.0/UDP 127.0.0.1:{phone.port};rport;branch=z9hG4bK-hangs-up"
+        phone.ask("INVITE", f"Proxy-Authorization: {proof}", Call_ID="hangs-up", Via=via)
+        phone.ask("CANCEL", Call_ID="hangs-up", Via=via)
+        answers = {(answer := await phone.hear()).cseq.method: answer for _ in range(2)}
+        assert {method: answer.status for method, answer in answers.items()} == {"CANCEL": 200, "INVITE": 487}
+        assert answers["INVITE"].recipient.tag
+        floor.shared.answers.set()
+        assert await phone.hears_nothing(), "the call was taken"
+        assert one.agent.open_calls == 0
 
 
 async def test_nobody_is_let_in_while_it_can_not_be_known_whether_an_answer_was_used(floor: Floor) -> None:
