@@ -1,16 +1,29 @@
-"""What goes around every route of the exchange: pages may read the answers, and every refusal is JSON."""
+"""What goes around every route of the exchange.
 
+::
+
+    counted -> once ready -> cors -> errors as JSON -> asked by name -> faults that were asked for -> route
+"""
+
+import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from functools import partial
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.exchange.access.admission import check_host
+from sinchphone.exchange.access.connections import ConnectionGuard
+from sinchphone.exchange.access.intake import Intake
+from sinchphone.exchange.lifecycle import Lifecycle
 from sinchphone.exchange.management.access import is_management
+from sinchphone.exchange.management.faults_routes import FaultsRoutes
+from sinchphone.exchange.management.health import HEALTH_PATHS
 from sinchphone.exchange.options import CALLING_ROOT
 from sinchphone.exchange.parked_answer import at_end
+from sinchphone.exchange.record.current_call import current_call
 from sinchphone.exchange.refusals import EXCHANGE_FAILED, RefusedError
 from sinchphone.exchange.store.store import StoreError
 from sinchphone.exchange.verifications.routes import VERIFICATION_ROOT
@@ -21,11 +34,72 @@ from sinchphone.signaling.wire import CORS_HEADERS, ErrorCode
 
 _logger = logging.getLogger(__name__)
 
-Route: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+def counted(guard: ConnectionGuard, intake: Intake) -> Middleware:
+    """Outermost. A connection that is being served makes room for no other as long as there are idle ones."""
+
+    def end(transport: asyncio.Transport | None, response: web.StreamResponse | None) -> None:
+        if response is not None and not intake.is_open:
+            response.force_close()
+        guard.ended(transport)
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if current_call.get():  # what the last request over this connection was about; of ten thousand polls each setting takes 200 bytes
+            current_call.set("")
+        guard.began(request)
+        over = partial(end, request.transport)  # a poll that is parked lets go of its transport
+        try:
+            response = await handler(request)
+        except BaseException:
+            over(None)
+            raise
+        at_end(response, over)
+        return response
+
+    return middleware
+
+
+def once_ready(lifecycle: Lifecycle) -> Middleware:
+    """Requests that come while we still read what we knew wait a moment. Those that come when another process has the store aren't served
+    any more."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path in HEALTH_PATHS:
+            return await handler(request)
+        await lifecycle.ready.wait()
+        if lifecycle.is_leaving:
+            await lifecycle.closing.wait()
+            raise web.HTTPServiceUnavailable
+        return await handler(request)
+
+    return middleware
+
+
+def asked_by_name(listening: str) -> Middleware:
+    """Refuses requests for another host than the one that listens (``check_host``)."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        check_host(request, listening)
+        return await handler(request)
+
+    return middleware
+
+
+def faulty(faults: FaultsRoutes, guard: ConnectionGuard) -> Middleware:
+    """Innermost, so that a fault that was asked for is answered as one of the platform's would be; no poll that came before is."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await (handler(request) if guard.is_woken(request.transport) else faults.around(request, handler))
+
+    return middleware
 
 
 @web.middleware
-async def cors(request: web.Request, handler: Route) -> web.StreamResponse:
+async def cors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Lets browser clients from anywhere in: what counts is the signature, not where a page came from. Not into what is for whoever runs
     the exchange."""
     if is_management(request.path):
@@ -47,7 +121,7 @@ def _preflight() -> web.Response:
 
 
 @web.middleware
-async def errors_as_json(request: web.Request, handler: Route) -> web.StreamResponse:
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every refusal as ``{code, message, reference}``; the reference is also in our log."""
     try:
         return await handler(request)

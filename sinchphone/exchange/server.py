@@ -6,7 +6,6 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +14,6 @@ from aiohttp import web
 
 from sinchphone.errors import ConfigError, NetworkError
 from sinchphone.exchange.access.address_policy import AddressPolicy
-from sinchphone.exchange.access.admission import check_host
 from sinchphone.exchange.access.connections import SILENT_SECONDS, ConnectionGuard, GuardedSite
 from sinchphone.exchange.access.intake import WHY_CLOSED, Intake
 from sinchphone.exchange.access.local_addresses import local_address
@@ -35,11 +33,12 @@ from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.own_limits import OwnLimits
 from sinchphone.exchange.directory.verification import Verifier
+from sinchphone.exchange.lifecycle import Lifecycle
 from sinchphone.exchange.listening import listen, until_somebody_listens
 from sinchphone.exchange.management.access import ManagementAccess
 from sinchphone.exchange.management.faults import Faults
 from sinchphone.exchange.management.faults_routes import FaultsRoutes
-from sinchphone.exchange.management.health import HEALTH_PATHS, HealthRoutes
+from sinchphone.exchange.management.health import HealthRoutes
 from sinchphone.exchange.management.inspector_routes import InspectorRoutes
 from sinchphone.exchange.management.reset import ResetRoute
 from sinchphone.exchange.management.simulated_calls_routes import SimulatedCallsRoutes
@@ -50,12 +49,12 @@ from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.messages.senders import Senders
 from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.metrics.readings import Readings
-from sinchphone.exchange.middlewares import Route, cors, errors_as_json
+from sinchphone.exchange.middlewares import asked_by_name, cors, counted, errors_as_json, faulty, once_ready
 from sinchphone.exchange.ocra.routes import OcraRoutes
 from sinchphone.exchange.openapi import route as openapi
 from sinchphone.exchange.options import ExchangeOptions, StoreAddress
 from sinchphone.exchange.papi.routes import PapiRoutes
-from sinchphone.exchange.parked_answer import Parking, at_end
+from sinchphone.exchange.parked_answer import Parking
 from sinchphone.exchange.pubnub.rights import ChannelRights
 from sinchphone.exchange.pubnub.routes import PubNubRoutes
 from sinchphone.exchange.pubsub.attendance import SharedAttendance
@@ -65,7 +64,6 @@ from sinchphone.exchange.push.sender_key import SenderKey
 from sinchphone.exchange.push.service import PushService
 from sinchphone.exchange.push.service_routes import PushRoutes
 from sinchphone.exchange.push.shared_service import SharedPushService
-from sinchphone.exchange.record.current_call import current_call
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.record.requests import recording
 from sinchphone.exchange.recordings.recordings import Recordings
@@ -116,11 +114,8 @@ class Exchange:
         self._listening = listening
         self._media = media
         self._guard = ConnectionGuard(options.connections)
-        self._ready = asyncio.Event()
-        self._leaving = False
-        self._closing = asyncio.Event()
+        self._lifecycle = Lifecycle()
         self._intake = Intake()
-        self._draining = False
         self._shared = shared_store(options) if isinstance(options.store, StoreAddress) else None
         folder = options.store.parent if isinstance(options.store, Path) else None
         self._store: Store = self._shared or SqliteStore(None if isinstance(options.store, StoreAddress) else options.store)
@@ -209,9 +204,9 @@ class Exchange:
 
     async def troubles(self) -> Mapping[str, str]:
         """Why it can't serve at present, by what is in its way; empty where it can."""
-        if not self._lives() or self._runner is None:
-            return {"exchange": "it is about to leave" if self._ready.is_set() else "it isn't ready yet"}
-        if self._draining:
+        if not self._lifecycle.is_serving or self._runner is None:
+            return {"exchange": "it is about to leave" if self._lifecycle.ready.is_set() else "it isn't ready yet"}
+        if self._lifecycle.is_draining:
             return {"exchange": WHY_CLOSED}
         if self._shared is not None and not self._shared.is_reached:
             return {"store": self._shared.trouble}
@@ -249,7 +244,7 @@ class Exchange:
             await self._store.close()
             self._runner = None
             raise
-        self._ready.set()
+        self._lifecycle.ready.set()
 
     async def _listen(self, runner: web.AppRunner) -> None:
         """First of all the port: it decides which of several processes is the exchange. Raises NetworkError."""
@@ -290,7 +285,7 @@ class Exchange:
         """Take no new call and no new device from now on, have those that poll come anew, over connections that may lead elsewhere, and
         return once no call goes on. Before that it isn't ready for ``notice_seconds``, and serves all the same: a balancer in front of
         several notices, and nobody is refused. Cancelling it is safe: ``close`` follows in any case."""
-        self._draining = True
+        self._lifecycle.is_draining = True
         await asyncio.sleep(notice_seconds)
         self._intake.close()
         self.broker.wake_everybody()
@@ -306,7 +301,7 @@ class Exchange:
         self._runner = None
         if runner is None:
             return
-        self._leaving = replaced
+        self._lifecycle.is_leaving = replaced
         with contextlib.suppress(StoreError):  # it's in the log
             await self._store.settle()  # before another process has the port, and reads
         for site in list(runner.sites):
@@ -321,7 +316,7 @@ class Exchange:
         if self.rooms is not None:
             await self.rooms.close()
         await self._pushes.close()
-        self._closing.set()
+        self._lifecycle.closing.set()
         self.broker.wake_everybody()
         self.record.wake_followers()
         await runner.cleanup()
@@ -364,14 +359,14 @@ class Exchange:
         shared = [up_to_date(self._shared, self.directory)] if self._shared is not None else []
         application = web.Application(
             middlewares=[
-                self._counted,
-                self._when_ready,
+                counted(self._guard, self._intake),
+                once_ready(self._lifecycle),
                 cors,
                 recording(self.record),
                 errors_as_json,
-                self._asked_by_name,
+                asked_by_name(self._options.host),
                 *shared,
-                self._faulty,
+                faulty(self._faults, self._guard),
             ],
             client_max_size=self._options.body_bytes,
         )
@@ -380,16 +375,16 @@ class Exchange:
         self._rights = ChannelRights(self.directory, self._parties, self._transports, Senders())
         catch_up = self._shared.catch_up if self._shared is not None else None
         polls = PubNubRoutes(
-            self.broker, self.directory, self._postbox, self._rights, self._options, self._closing, Parking(self._guard), catch_up
+            self.broker, self.directory, self._postbox, self._rights, self._options, self._lifecycle.closing, Parking(self._guard), catch_up
         )
         polls.add_to(application.router)
-        PushRoutes(self._all_pushes, self._closing).add_to(application.router)
+        PushRoutes(self._all_pushes, self._lifecycle.closing).add_to(application.router)
         OcraRoutes(*people, self._calls, self._pushes).add_to(application.router)
         papi = PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port, self._limits)
         papi.add_to(application.router)
         SmsRoutes(self.sms, self.directory, body_bytes=self._options.body_bytes).add_to(application.router)
         openapi.add_to(application.router)
-        HealthRoutes(self._lives, self._is_ready, self.troubles).add_to(application.router)
+        HealthRoutes(lambda: self._lifecycle.is_serving, self._is_ready, self.troubles).add_to(application.router)
         self._add_management(application.router, verifier)
         ControlRoutes(self._hosting, verifier, self.directory, self._calls).add_to(application.router)
         RecordingRoutes(self._all_recordings, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
@@ -405,18 +400,15 @@ class Exchange:
         add_the_rest(application.router)
         return application
 
-    def _lives(self) -> bool:
-        return self._ready.is_set() and not self._leaving
-
     def _is_ready(self) -> bool:
-        return self._lives() and not self._draining and (self._shared is None or self._shared.is_reached)
+        return self._lifecycle.is_serving and not self._lifecycle.is_draining and (self._shared is None or self._shared.is_reached)
 
     def _add_management(self, router: web.UrlDispatcher, verifier: Verifier) -> None:
         access = ManagementAccess(self.directory, verifier, listening=self._options.host, body_bytes=self._options.body_bytes)
         SmsInboxRoutes(self.sms, access).add_to(router)
         UsersRoutes(self.directory, self._accounts, access).add_to(router)
         InspectorRoutes(access, self.rooms, self._all_recordings).add_to(router)
-        TraceRoutes(self.tracer, access, self._closing).add_to(router)
+        TraceRoutes(self.tracer, access, self._lifecycle.closing).add_to(router)
         self._faults.add_to(router, access)
         if self._gateway is not None:
             SimulatedCallsRoutes(self._gateway, self._accounts, access, self._requests).add_to(router)
@@ -449,46 +441,3 @@ class Exchange:
         self._faults.clear()
         self.record.clear(application.key)
         await self._store.settle()
-
-    @web.middleware
-    async def _when_ready(self, request: web.Request, handler: Route) -> web.StreamResponse:
-        """Requests that come while we still read what we knew wait a moment. Those that come when another process has the store aren't
-        served any more."""
-        if request.path in HEALTH_PATHS:
-            return await handler(request)
-        await self._ready.wait()
-        if self._leaving:
-            await self._closing.wait()
-            raise web.HTTPServiceUnavailable
-        return await handler(request)
-
-    @web.middleware
-    async def _faulty(self, request: web.Request, handler: Route) -> web.StreamResponse:
-        """Innermost, so that a fault that was asked for is answered as one of the platform's would be; no poll that came before is."""
-        return await (handler(request) if self._guard.is_woken(request.transport) else self._faults.around(request, handler))
-
-    @web.middleware
-    async def _counted(self, request: web.Request, handler: Route) -> web.StreamResponse:
-        """A connection that is being served makes room for no other as long as there are idle ones."""
-        if current_call.get():  # what the last request over this connection was about; of ten thousand polls each setting takes 200 bytes
-            current_call.set("")
-        self._guard.began(request)
-        over = partial(self._over, request.transport)
-        try:
-            response = await handler(request)
-        except BaseException:
-            over(None)
-            raise
-        at_end(response, over)
-        return response
-
-    def _over(self, transport: asyncio.Transport | None, response: web.StreamResponse | None) -> None:
-        if response is not None and not self._intake.is_open:
-            response.force_close()
-        self._guard.ended(transport)
-
-    @web.middleware
-    async def _asked_by_name(self, request: web.Request, handler: Route) -> web.StreamResponse:
-        """Raises RefusedError where the request is for another host."""
-        check_host(request, self._options.host)
-        return await handler(request)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Middleware
+from aiohttp.typedefs import Handler, Middleware
 
 from sinchphone.errors import SinchphoneError
 from sinchphone.exchange.calls.calls import Calls
@@ -26,7 +26,6 @@ from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.management.health import HEALTH_PATHS
 from sinchphone.exchange.messages.postbox import Postbox
-from sinchphone.exchange.middlewares import Route
 from sinchphone.exchange.options import ExchangeOptions, StoreAddress
 from sinchphone.exchange.processes.phones import PhoneRows
 from sinchphone.exchange.processes.requests import ProcessRequests
@@ -66,7 +65,7 @@ def up_to_date(store: RedisStore, directory: Directory) -> Middleware:
     """Requests are served with all known that any process did before."""
 
     @web.middleware
-    async def middleware(request: web.Request, handler: Route) -> web.StreamResponse:
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not request.path.startswith(_BY_THEMSELVES) and not _is_known_enough(request, directory):
             await store.catch_up()
         return await handler(request)

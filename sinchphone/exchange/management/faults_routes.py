@@ -8,11 +8,11 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.management.access import ManagementAccess, json_answer
@@ -21,8 +21,6 @@ from sinchphone.exchange.management_paths import FAULTS_PATH
 from sinchphone.exchange.refusals import RefusedError, not_found
 from sinchphone.signaling.fields import Record, is_writable, write_json
 from sinchphone.signaling.wire import ErrorCode
-
-_Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _CODES: Final = {401: ErrorCode.INVALID_CREDENTIALS, 403: ErrorCode.FORBIDDEN, 404: ErrorCode.NOT_FOUND, 429: ErrorCode.TOO_MANY}
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -65,7 +63,7 @@ class FaultsRoutes:
         """None is in force any more."""
         self._faults.clear()
 
-    async def around(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """A middleware, inside of the one that writes refusals as JSON."""
         rule = self._faults.take(request.method, request.path) if self._faults else None
         if rule is None:
