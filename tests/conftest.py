@@ -25,7 +25,6 @@ from hypothesis import HealthCheck, settings
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.tones.signals import Sine
 from tests.suite.bytecode import write_bytecode
-from tests.suite.covered import count_lines
 from tests.suite.guests import fetch_early, needs_guests
 from tests.suite.phases import LONG, PhasedScheduling, cores, hash_alike, may_be_tried_again, phase_of, processes_for, step_back, tell
 from tests.suite.pure_cpu import count_cpu
@@ -59,7 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
     step_back(config)
     # Commands host their exchange themselves, where a test isn't about the process in the background: nothing is left behind.
     os.environ["SINCHPHONE_BACKGROUND"] = "false"
-    count_lines(config)
+    if os.environ.get("SINCHPHONE_COUNT_LINES"):
+        from tests.suite.covered import count_lines
+
+        count_lines(config)
     count_cpu(config)
     hash_alike()
     # No deadlines, since others use the machine too. Many more inputs: tests/fuzz, and any property with --hypothesis-profile=thorough.

@@ -1,4 +1,5 @@
-"""How much of the package is run by the tests that compute: counted in each process of a whole run, joined and printed at its end.
+"""How much of the package is run by the tests that compute: where SINCHPHONE_COUNT_LINES is set, counted in each process of a whole run,
+joined and printed at its end. Else not: no bound is on it, and counting makes these tests, and collecting, take two thirds more CPU.
 
 Tests in real time and those that measure aren't traced: it would cost them a third of their time, and they'd fail for it. Nor are those
 that try hundreds of inputs or packets on the same lines, or read all sources: it doubles their time, and shows next to nothing that others
