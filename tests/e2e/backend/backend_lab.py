@@ -14,6 +14,7 @@ import numpy as np
 from aiohttp import ClientSession, web
 
 from sinchphone.audio.frame import RATE
+from sinchphone.audio.tones import goertzel
 from sinchphone.gateway.options import BackendOptions, GatewayOptions
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
@@ -115,7 +116,5 @@ async def change(local: Any, call_id: str, answer: dict[str, Any]) -> None:
 
 
 async def hears(ear: Any, hz: float) -> None:
-    """Waits until a third of a second was that tone and little else: what is said once may have gaps, on a busy machine."""
-    async with asyncio.timeout(LIMIT_S):
-        while ear.share(hz, 0.3) < 0.9:
-            await asyncio.sleep(0.05)
+    """Waits until it hears that tone and little else; what is said once may have begun just now."""
+    await ear.becomes(lambda sound: goertzel.share(sound, hz) >= 0.9, back_s=0.3)

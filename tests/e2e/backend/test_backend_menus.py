@@ -143,8 +143,8 @@ async def test_a_call_is_recorded_from_its_answer_with_both_sides_in_step(town: 
 
 
 def clearest(side: Any) -> float:
-    """The tone's share in the quarter of a second that has most of it."""
-    return max(goertzel.share(side[at : at + RATE // 4], 440.0) for at in range(0, len(side) - RATE // 4, RATE // 20))
+    """The tone's share in the tenth of a second that has most of it: as long as the call must hear it for."""
+    return max(goertzel.share(side[at : at + RATE // 10], 440.0) for at in range(0, len(side) - RATE // 10, RATE // 50))
 
 
 async def fetch(url: str, local: Any) -> tuple[bytes, int]:
