@@ -112,7 +112,7 @@ class ControlRoutes:
         devices = self._directory.listening(now)
         callers = [device for device in devices if not device.takes_calls]
         new = sum(abs(now - self._directory.began_to_listen(device)) < _NEW_SECONDS for device in callers)
-        return HostUse(self._calls.going_on(now), len(callers), len(devices) - len(callers), new)
+        return HostUse(self._calls.open.going_on(now), len(callers), len(devices) - len(callers), new)
 
     async def _tell(self, request: web.Request) -> web.Response:
         await self._receive(request, once=False)

@@ -20,6 +20,7 @@ from sinchphone.exchange.access.local_addresses import local_address
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
 from sinchphone.exchange.calls.parties import CallParties
+from sinchphone.exchange.calls.takeover import CallTakeover
 from sinchphone.exchange.calls.usage import UsageRecords
 from sinchphone.exchange.conference.api import ConferenceRoutes
 from sinchphone.exchange.conference.mixers import mixer_of
@@ -180,7 +181,7 @@ class Exchange:
 
     def idle_seconds(self) -> float:
         """For how long nobody has used it; 0 while somebody waits for something or a call goes on."""
-        return 0.0 if self._calls.going_on(time.time()) else self._guard.idle_seconds(time.monotonic())
+        return 0.0 if self._calls.open.going_on(time.time()) else self._guard.idle_seconds(time.monotonic())
 
     def readings(self) -> Readings:
         """How it stands now."""
@@ -274,12 +275,14 @@ class Exchange:
         await self._verifications.kept.recall(now)
         await self._postbox.recall(now)
         if self._shared is not None and self._attendance is not None and self._others is not None:
-            told = (self.directory, self._rights, self._postbox, self._calls)
+            known = (self.directory, self.broker, self._parties)
+            takeover = CallTakeover(self._calls.open, self._others.calls, self._others.carried, *known)
+            told = (self.directory, self._rights, self._postbox, takeover)
             await Sharing(self._shared, self._attendance, *told, self._others).start(self.broker, self.rooms)
 
     def calls_going_on(self) -> int:
         """How many calls aren't over, those too that only pass the gateway."""
-        return max(self._calls.going_on(time.time()), self.record.call_counts.going_on().total())
+        return max(self._calls.open.going_on(time.time()), self.record.call_counts.going_on().total())
 
     async def drain(self, notice_seconds: float = 0.0) -> None:
         """Take no new call and no new device from now on, have those that poll come anew, over connections that may lead elsewhere, and
@@ -308,7 +311,7 @@ class Exchange:
             await site.stop()
         if replaced and where is not None:
             await until_somebody_listens(*where)
-        await self._calls.close(_REQUESTS_END_SECONDS)  # first: what its ends of calls say as they go still reaches the callers
+        await self._calls.open.close(_REQUESTS_END_SECONDS)  # first: what its ends of calls say as they go still reaches the callers
         with contextlib.suppress(StoreError):
             await self._store.settle()
             await self._store.catch_up()
@@ -420,7 +423,7 @@ class Exchange:
             await self.rooms.empty(application.key)
         if self.gateway is not None:
             await self.gateway.backend_calls.forget(application.key)
-        await self._calls.end_all(application, _REQUESTS_END_SECONDS)
+        await self._calls.open.end_all(application, _REQUESTS_END_SECONDS)
 
     async def _forget_kept(self, application: Application) -> None:
         """Everything that came to be since the application was first served."""

@@ -46,9 +46,9 @@ async def test_a_cancel_just_before_the_report_is_still_passed_on() -> None:
     placement = await town.calls.place(ada, request("bob", "call-1"), NOW)
     key, cancel = ada.application.signal.subscribe_key, "10 call-1 - 0 1 AAAA"
     town.broker.publish(key, placement.signal_channel, cancel, size=20, publisher=ada.instance_id, now=NOW)
-    town.calls.report(ada, "call-1")
+    town.calls.open.report(ada, "call-1")
     assert [posted.payload for posted in town.broker.since(key, (bob.identity.signal_channel,), 0)] == [cancel]
-    await town.calls.close(1.0)
+    await town.calls.open.close(1.0)
 
 
 async def test_the_call_of_a_caller_who_vanished_does_not_stay_open_for_ever() -> None:
@@ -60,7 +60,7 @@ async def test_the_call_of_a_caller_who_vanished_does_not_stay_open_for_ever() -
         await town.calls.place(ada, request("bob", "call-2"), NOW + SETUP_SECONDS)
     town.register("bob", later)
     await town.calls.place(ada, request("bob", "call-2"), later)
-    await town.calls.close(1.0)
+    await town.calls.open.close(1.0)
 
 
 async def test_an_answered_call_of_a_caller_who_still_listens_stays_open() -> None:
@@ -76,4 +76,4 @@ async def test_an_answered_call_of_a_caller_who_still_listens_stays_open() -> No
     town.broker.expect(key, ada.identity.signal_channel, later)
     with pytest.raises(RefusedError, match="open calls"):
         await town.calls.place(ada, request("bob", "call-2"), later)
-    await town.calls.close(1.0)
+    await town.calls.open.close(1.0)

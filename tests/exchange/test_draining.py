@@ -98,7 +98,7 @@ async def test_a_call_goes_on_until_it_is_over_and_then_it_is_drained(exchange: 
     draining = await drained(exchange)
     await asyncio.sleep(0.25)
     assert not draining.done() and exchange.calls_going_on() == 1
-    (watch,) = [call.watch for call in exchange._calls._open.values()]
+    (watch,) = [call.watch for call in exchange._calls.open._calls.values()]
     assert watch is not None
     watch.ends.take(Message(Method.CANCEL, Client("alice", alice.instance, "")))
     watch._bell.set()

@@ -119,7 +119,7 @@ class Town:
 async def town() -> AsyncIterator[Town]:
     made = Town()
     yield made
-    await made.calls.close(1.0)
+    await made.calls.open.close(1.0)
 
 
 class TestLimits:
@@ -170,7 +170,7 @@ class TestLimits:
         ada, _ = town.register("ada"), town.register("bob")
         await town.place(ada)
         await town.place(ada)
-        await eventually(lambda: not town.calls._open)
+        await eventually(lambda: not town.calls.open._calls)
         await town.place(ada)
 
     async def test_a_call_is_over_at_its_longest_duration(self, town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +179,7 @@ class TestLimits:
         placement = await town.place(ada)
         winner = (BodyType.CLIENT, encode_client(Client("bob", bob.instance_id, bob.identity.signal_channel)))
         town.say(placement, ada, Method.JOINED, bob.identity.signal_channel, winner)
-        await eventually(lambda: not town.calls._open)
+        await eventually(lambda: not town.calls.open._calls)
 
 
 class TestVanishedCallers:
@@ -194,9 +194,9 @@ class TestVanishedCallers:
         town.broker.begin(page, now())
         placement = await town.place(ada)
         await asyncio.sleep(0.1)
-        assert town.calls._open
+        assert town.calls.open._calls
         town.broker.end(page, now())
-        await eventually(lambda: not town.calls._open)
+        await eventually(lambda: not town.calls.open._calls)
         told = [posted.payload for posted in town.broker.since(key, (bob.identity.signal_channel,), 0)]
         message = decrypt(parse_fragment(told[0]).payload, placement.session_key)
         assert (message.method, message.sender.instance_id) == (Method.CANCEL, ada.instance_id)
@@ -207,7 +207,7 @@ class TestVanishedCallers:
         ada, _ = town.register("ada"), town.register("bob")
         await town.place(ada)
         await asyncio.sleep(0.2)
-        assert town.calls._open
+        assert town.calls.open._calls
 
     @pytest.mark.parametrize("who", ["caller", "called"])
     async def test_who_is_killed_while_they_talk_has_left_and_the_other_learns_it(
@@ -225,10 +225,10 @@ class TestVanishedCallers:
         town.broker.begin(poll, now())
         town.broker.end(poll, now())  # answered
         await asyncio.sleep(0.2)
-        assert town.calls._open, "who is only away comes back"
+        assert town.calls.open._calls, "who is only away comes back"
         town.broker.begin(poll, now())
         town.broker.end(poll, now(), broke_off=True)
-        await eventually(lambda: not town.calls._open)
+        await eventually(lambda: not town.calls.open._calls)
         told = town.broker.since(key, (left.identity.signal_channel,), 0)[-1].payload
         message = decrypt(parse_fragment(told).payload, placement.session_key)
         assert (message.method, message.sender.instance_id) == (Method.LEAVE, gone.instance_id)

@@ -1,4 +1,4 @@
-"""The calls of an exchange: who is called, the session key, which calls are open.
+"""Places the calls of an exchange: who is called, with which session key, and who is told.
 
 ::
 
@@ -9,25 +9,21 @@ Callers are devices (``place``) and the gateway, for those who are none (``invit
 """
 
 import asyncio
-import logging
 import secrets
 import time
 import uuid
-from collections.abc import Collection, Coroutine, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
 
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.exchange.access.intake import Intake
-from sinchphone.exchange.calls.carried_calls import ABANDONED
-from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Caller, SignalForwarder, invite_frames, post_broadcast
+from sinchphone.exchange.calls.call_table import CallTable
+from sinchphone.exchange.calls.delivery import Caller, SignalForwarder, invite_frames, post_broadcast
 from sinchphone.exchange.calls.elsewhere import HERE, OtherProcesses, PlacedBy
 from sinchphone.exchange.calls.line import Answerer, CallLine, Destinations, Elsewhere, talk
 from sinchphone.exchange.calls.open_call import OpenCall, see_caller
 from sinchphone.exchange.calls.parties import CallParties
 from sinchphone.exchange.calls.shared_calls import SharedCall
 from sinchphone.exchange.calls.wakeups import Sleeper, Wakeup
-from sinchphone.exchange.calls.watch import MAX_OPEN_CALL_SECONDS, CallWatch
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import ExchangeOptions
@@ -35,25 +31,19 @@ from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.push.sender import PushSender
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found, too_many
-from sinchphone.exchange.store.tables import Row
-from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.call.transfer_events import NO_CALL_TO_REPLACE, REPLACES_HEADER
 from sinchphone.protocol.mxp.message import Client
 from sinchphone.protocol.voice_limits import NEEDS_CALLER_ID
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
 from sinchphone.signaling.wire import ErrorCode
-from sinchphone.tasks import start_task
 
 MAX_CALL_ID_CHARACTERS = 64
-LONGEST_ABSENCE_SECONDS = 120.0  # from the exchange, of a caller who talks: its machine may sleep for a minute
 _SESSION_KEY_BYTES = 32  # AES-256
 _DESTINATIONS = {Domain.PSTN: "phone numbers", Domain.SIP: "SIP addresses", Domain.CONFERENCE: "conference rooms"}
 
-_logger = logging.getLogger(__name__)
-
 
 class Calls:
-    """Places calls and knows which are open. ``now`` is wall clock time [s since the epoch]."""
+    """Places calls; ``open`` has those that aren't over. ``now`` is wall clock time [s since the epoch]."""
 
     def __init__(
         self,
@@ -77,10 +67,9 @@ class Calls:
         self._directory = directory
         self._broker = broker
         self._destinations = destinations  # the first that knows who answers a call has it
-        self._open: dict[tuple[str, str], OpenCall] = {}  # by application key and call id
-        self._tasks: set[asyncio.Task[None]] = set()
         self._sharing = others.shared if others is not None else None
         self._others = others
+        self.open = CallTable(broker, self._parties, self._record, self._sharing, others.carried if others is not None else None)
         if others is not None:
             others.serve(self._place_here, self._join_here)
 
@@ -102,7 +91,7 @@ class Calls:
 
     def invite(self, caller: Caller, request: CallRequest, now: float, *, besides: str = "") -> Placement:
         """Have all devices of the user ``request.identity`` ring ``besides`` that instance, for a caller who is no device;
-        ``request.domain`` says where the call comes from. ``close_call`` follows. Raises RefusedError where that can't be."""
+        ``request.domain`` says where the call comes from. ``open.close_call`` follows. Raises RefusedError where that can't be."""
         return self._place_to_user(caller, request, now, no_media=False, besides=besides)
 
     async def place_elsewhere(
@@ -153,161 +142,24 @@ class Calls:
         """Whether a device of that user would ring, ``besides`` that instance."""
         return bool(self._ringing(application, user_id, now, besides))
 
-    def going_on(self, now: float) -> int:
-        """How many calls aren't over that this process follows."""
-        self._close_stale(now)
-        return sum(call.task is not None for call in self._open.values())
-
-    async def wake(self, caller: Device, call_id: str, instance_ids: Collection[str], display_name: str) -> None:
-        """A caller asks for pushes to these devices of the user that it calls. Raises RefusedError where there is no such call, and where
-        none of them could be sent."""
-        call = self._open.get((caller.application.key, call_id))
-        if call is None or call.caller.instance_id != caller.instance_id:
-            raise not_found("there is no such call any more")
-        if call.wakeup is not None:
-            await call.wakeup.ask(instance_ids, display_name)
-
-    def close_call(self, caller: Caller, call_id: str) -> None:
-        """A caller who is no device says that its call is over."""
-        key = (caller.application.key, call_id)
-        if key in self._open:
-            self._close(key)
-
-    def report(self, device: Device, call_id: str) -> None:
-        """A device says that a call is over for it. The caller's word ends the call."""
-        key = (device.application.key, call_id)
-        call = self._open.get(key)
-        if call is not None and call.caller.instance_id == device.instance_id:
-            self._close(key)
-
-    async def follow(self) -> None:
-        """Know the calls of the other processes, from now on. Raises StoreError."""
-        if self._sharing is not None:
-            await self._sharing.recall(self._know, self._lose)
-        if self._others is not None:
-            self._others.carried.follow(self._abandon)
-
-    async def adopt(self, application: str, process: str) -> None:
-        """A process is gone: its calls between users are followed here, and whoever talked to it learns that. Raises StoreError."""
-        for key, call in [one for one in self._open.items() if one[0][0] == application]:
-            if call.task is None and call.shared is not None and call.shared.process == process and self._sharing is not None:
-                own = replace(call.shared, process=self._sharing.process)
-                self._sharing.keep(own)
-                revived = self._revived(own, is_ours=True)
-                self._enter(key, revived)
-                if revived.caller.device is None and revived.watch is not None:  # that process called, for somebody who is no device
-                    revived.watch.hang_up(ABANDONED)
-        if self._others is not None:
-            await self._others.carried.bury(application, process, self._broker, self._directory, self._parties)
-
-    def _abandon(self, gone: tuple[Any, ...]) -> None:
-        """The others took us for dead, and told the caller so."""
-        call = self._open.get((gone[0], gone[1]))
-        if call is not None and call.task is not None and call.watch is None:
-            call.task.cancel()
-
-    def _know(self, row: Row) -> None:
-        """Another process placed a call, or knows more of it."""
-        assert self._sharing is not None, "somebody tells"
-        shared, key = self._sharing.read(row), (row[0], row[1])
-        if shared is None or shared.process == self._sharing.process:
-            return
-        before = self._open.get(key)
-        if before is not None and before.task is not None:
-            before.task.cancel()  # we were away for so long that somebody else follows it
-        self._open[key] = self._revived(shared, is_ours=False)
-
-    def _lose(self, gone: tuple[Any, ...]) -> None:
-        """Another process was told that a call is over."""
-        key = (gone[0], gone[1])
-        call = self._open.get(key)
-        if call is not None and call.task is None:
-            del self._open[key]
-        elif call is not None:
-            self._close(key)
-
-    def _revived(self, shared: SharedCall, *, is_ours: bool) -> OpenCall:
-        known = (self._directory.device(name) for name in shared.callees)
-        callees = tuple(device for device in known if device is not None)
-        relay = SignalForwarder(
-            self._broker, shared.caller, callees, shared.placement.call_id, shared.placement.signal_channel, shared.token, is_taken_on=True
-        )
-        watch = self._watch(shared.caller, shared.placement, callees, shared.token)
-        if shared.winner is not None:
-            watch.ends.restore(shared.winner)
-        name = f"relay {shared.placement.call_id}"
-        task = self._spawn(relay.run(), name) if is_ours else None
-        return OpenCall(shared.caller, shared.placed_at, task, relay, watch, shared.callee, callees, shared=shared)
-
-    def _watch(self, caller: Caller, placement: Placement, callees: Sequence[Device], token: int) -> CallWatch:
-        invited = ((callee.instance_id, callee.identity.signal_channel) for callee in callees)
-        key = (caller.application.key, placement.call_id)
-        return CallWatch(self._broker, caller, placement, invited, token, self._record.call_counts, lambda: self._answered(key))
-
-    def _answered(self, key: tuple[str, str]) -> None:
-        call = self._open.get(key)
-        if self._sharing is not None and call is not None and call.task is not None and call.shared is not None and call.watch is not None:
-            self._sharing.keep(replace(call.shared, winner=call.watch.ends.winner))
-
-    async def end_all(self, application: Application, seconds: float) -> None:
-        """End the application's calls: both ends are told. Waits at most ``seconds`` for the goodbyes of the exchange's own ends."""
-        keys = [key for key in self._open if key[0] == application.key]
-        leaving = [call.task for call in map(self._open.__getitem__, keys) if call.watch is None and call.task is not None]
-        for task in leaving:
-            task.cancel()
-        followed = [key for key in keys if self._open[key].watch is not None]
-        for key in followed:
-            if (watch := self._open[key].watch) is not None:
-                watch.hang_up()
-        if followed and self._sharing is not None:
-            await self._sharing.settle()  # what is said comes back, and is passed on, before the call is closed
-        for key in followed:
-            if key in self._open:
-                self._close(key)
-        if leaving:
-            await asyncio.wait(leaving, timeout=seconds)
-
-    async def close(self, seconds: float) -> None:
-        """End all relaying, and the calls that the exchange itself has an end in; wait at most ``seconds`` for their goodbyes."""
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
-
     def _check(self, caller: Device, request: CallRequest, now: float) -> None:
         if REPLACES_HEADER not in request.headers:  # else it goes on with one that there is
             self.intake.check()
         if len(request.call_id) > MAX_CALL_ID_CHARACTERS:
             raise invalid(f"callId has at most {MAX_CALL_ID_CHARACTERS} characters")
         key = (caller.application.key, request.call_id)
-        if key in self._open or self._parties.goes_on(*key, now):
+        if self.open.get(key) is not None or self._parties.goes_on(*key, now):
             raise RefusedError(409, ErrorCode.INVALID_REQUEST, "there is a call with this callId already")
         if request.domain is Domain.PSTN and not request.caller_id:
             raise forbidden(NEEDS_CALLER_ID)
-        self._close_stale(now)
-        devices = [call.caller.device for call in self._open.values() if call.caller.device is not None]
-        own = sum(device.application is caller.application and device.user_id == caller.user_id for device in devices)
+        self.open.close_stale(now)
+        others = self.open.of(caller.application.key).values()
+        own = sum(call.caller.device is not None and call.caller.device.user_id == caller.user_id for call in others)
         if own >= self._options.open_calls_per_user:
             raise too_many(f"the user has {own} open calls already")
-        others = (call for (application, _), call in self._open.items() if application == caller.application.key)
         ringing = sum(call.rings_at(request.identity, caller.user_id) for call in others)
         if ringing >= self._options.ringing_calls_per_pair:
             raise too_many(f"{ringing} calls of this user ring at {request.identity} already")
-
-    def _close_stale(self, now: float) -> None:
-        """Close calls that have just ended, and those that must be over although nobody said so: set up long ago, and not answered or the
-        caller is gone."""
-        for key, call in list(self._open.items()):
-            if call.task is None:
-                continue
-            network, channel = call.caller.application.signal, call.caller.client.channel
-            age = now - call.placed_at
-            ended = call.watch is not None and call.watch.has_ended()
-            unanswered = call.watch is not None and not call.watch.ends.is_answered
-            gone = unanswered or self._broker.away_for(network.subscribe_key, channel, now) > LONGEST_ABSENCE_SECONDS
-            if ended or age > MAX_OPEN_CALL_SECONDS or (age > SETUP_SECONDS and gone):
-                self._close(key, Cause.NO_ANSWER if unanswered else Cause.INACTIVE if gone else Cause.TIMEOUT)
 
     async def _answerer(
         self, everywhere: Sequence[Destinations], application: Application, request: CallRequest
@@ -349,13 +201,13 @@ class Calls:
             keys=(placement.session_key,),
         )
         self._record.call_counts.placed(request.call_id, request.domain.value, now)
-        task = self._spawn(talk(answerer, line), f"answer {request.call_id}")
-        self._open[key] = OpenCall(caller, now, task)
+        task = self.open.spawn(talk(answerer, line), f"answer {request.call_id}")
+        self.open.enter(key, OpenCall(caller, now, task))
         self._parties.begin(*key, {placement.signal_channel: [caller.instance_id]}, now)
         if self._others is not None:
             self._others.carried.keep(line, placed.process)
-        task.add_done_callback(lambda _: self._forget(key))
-        watching = self._spawn(see_caller(line, placement), f"caller of {request.call_id}")
+        task.add_done_callback(lambda _: self.open.forget(key))
+        watching = self.open.spawn(see_caller(line, placement), f"caller of {request.call_id}")
         task.add_done_callback(lambda _: watching.cancel())
         return placement
 
@@ -364,7 +216,7 @@ class Calls:
         replaces = request.headers.get(REPLACES_HEADER)
         if replaces is None:
             return self._ringing(caller.application, request.identity, now, besides)
-        replaced = self._open.get((caller.application.key, replaces))
+        replaced = self.open.get((caller.application.key, replaces))
         devices = replaced.devices_of(request.identity) if replaced is not None else []
         if not devices:
             raise not_found(NO_CALL_TO_REPLACE)
@@ -381,7 +233,7 @@ class Calls:
         placement = _placement(request, tuple(RemoteInstance(device.instance_id, device.shown_capabilities) for device in callees))
         token = self._broker.tokens.present(now)
         relay = SignalForwarder(self._broker, caller, callees, request.call_id, placement.signal_channel, token)
-        watch = self._watch(caller, placement, callees, token)
+        watch = self.open.watch(caller, placement, callees, token)
         try:
             invites = [(callee, invite_frames(caller.client, callee, request, placement.session_key, no_media)) for callee in callees]
         except LocalProtocolError as error:
@@ -398,16 +250,16 @@ class Calls:
         for callee, frames in invites:
             for frame in frames:
                 post_broadcast(self._broker, callee, frame, caller.instance_id)
-        task = self._spawn(relay.run(), f"relay {request.call_id}")
+        task = self.open.spawn(relay.run(), f"relay {request.call_id}")
         wakeup = self._wakeup(caller, request, placement, invites)
-        waking = self._spawn(wakeup.run(), f"wake for {request.call_id}") if wakeup is not None else None
+        waking = self.open.spawn(wakeup.run(), f"wake for {request.call_id}") if wakeup is not None else None
         shared = self._shared(caller, request.identity, callees, placement, now, token)
         call = OpenCall(caller, now, task, relay, watch, request.identity, tuple(callees), wakeup, waking, shared)
         to_callees = {callee.identity.signal_channel: [caller.instance_id] for callee in callees}
         to_caller = {caller.client.channel: [callee.instance_id for callee in callees]}
         own = {placement.signal_channel: [caller.instance_id]}
         self._parties.begin(caller.application.key, request.call_id, {**to_callees, **to_caller, **own}, now)
-        self._enter((caller.application.key, request.call_id), call)
+        self.open.enter((caller.application.key, request.call_id), call)
         return placement
 
     def _shared(
@@ -423,10 +275,6 @@ class Calls:
         self._sharing.keep(shared)
         return shared
 
-    def _enter(self, key: tuple[str, str], call: OpenCall) -> None:
-        self._open[key] = call
-        self._spawn(self._follow(call, key), f"watch {key[1]}")
-
     def _wakeup(
         self, caller: Caller, request: CallRequest, placement: Placement, invites: Sequence[tuple[Device, list[str]]]
     ) -> Wakeup | None:
@@ -435,52 +283,6 @@ class Calls:
         if self._pushes is None or not sleepers:
             return None
         return Wakeup(self._pushes, self._broker, self._directory, caller, request, placement, sleepers)
-
-    async def _follow(self, call: OpenCall, key: tuple[str, str]) -> None:
-        """Close the call when its ends say that it's over."""
-        assert call.watch is not None, "a call between users is watched"
-        await call.watch.run()
-        if self._open.get(key) is call:
-            self._close(key)
-
-    def _close(self, key: tuple[str, str], cause: Cause | None = None) -> None:
-        """``cause``: where its ends didn't say one; else somebody just ended it."""
-        call = self._open[key]
-        if call.relay is None or call.task is None:
-            if call.task is None and self._sharing is not None:
-                del self._open[key]
-                self._sharing.drop(*key)  # whoever follows it learns it so
-            return  # an answerer knows by itself when its call is over
-        call.relay.forward()  # a CANCEL just before must still get through
-        if not call.relay.holds_back:
-            call.task.cancel()
-        if call.watch is not None:
-            call.watch.end(cause or (Cause.HUNG_UP if call.watch.ends.is_answered else Cause.CANCELED))
-        self._forget(key)
-
-    def _forget(self, key: tuple[str, str]) -> None:
-        call = self._open.pop(key)
-        cause = call.watch.ends.cause if call.watch is not None else None
-        self._record.call_counts.over(key[1], cause or Cause.FAILURE)  # an end of the exchange's own has said more
-        if self._sharing is not None and call.shared is not None:
-            self._sharing.drop(*key)
-        if self._others is not None and call.watch is None:
-            self._others.carried.drop(*key)
-        if call.waking is not None:
-            call.waking.cancel()
-        self._parties.end(*key, time.time())
-        self._record.ended(key[1])
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
-        task = start_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-        return task
-
-    def _finished(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _logger.error("%s failed", task.get_name(), exc_info=error)
 
 
 def _placement(request: CallRequest, instances: tuple[RemoteInstance, ...]) -> Placement:

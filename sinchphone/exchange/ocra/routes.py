@@ -176,7 +176,7 @@ class OcraRoutes:
         if not {*asked.instance_ids} <= {other.instance_id for other in known}:
             raise not_found("to: there is no such instance")
         note_call(request, asked.call_id)
-        await self._calls.wake(device, asked.call_id, asked.instance_ids, asked.display_name)
+        await self._calls.open.wake(device, asked.call_id, asked.instance_ids, asked.display_name)
         return write_json({})
 
     async def _get_features(self, request: web.Request, device: Device, content: bytes) -> bytes:
@@ -185,7 +185,7 @@ class OcraRoutes:
     async def _report_call(self, request: web.Request, device: Device, content: bytes) -> bytes:
         call_id = Record.parse(content).token("callId")
         note_call(request, call_id)
-        self._calls.report(device, call_id)
+        self._calls.open.report(device, call_id)
         return write_json({})
 
 

@@ -234,7 +234,7 @@ class PapiRoutes:
     async def _report_call(self, asked: _Asked) -> bytes:
         Record.parse(asked.body)
         note_call(asked.request, asked.request.match_info["call"])
-        self._calls.report(asked.signer, asked.request.match_info["call"])
+        self._calls.open.report(asked.signer, asked.request.match_info["call"])
         return write_json({})
 
     async def _send_push(self, asked: _Asked) -> bytes:
@@ -242,7 +242,7 @@ class PapiRoutes:
             for device in map(self._directory.device, instance_ids):
                 if device is None or device.application is not asked.application:
                     raise not_found("to: there is no such instance")
-            await self._calls.wake(asked.signer, call_id, instance_ids, display_name)
+            await self._calls.open.wake(asked.signer, call_id, instance_ids, display_name)
         return write_json({})
 
     async def _push_message(self, asked: _Asked) -> bytes:

@@ -405,7 +405,7 @@ class MxpOutgoingLeg(_MxpLeg):
 
     def release(self) -> None:
         """The exchange may forget the call."""
-        self._calls.close_call(self._placing, self.id)
+        self._calls.open.close_call(self._placing, self.id)
 
     async def _place(self, offer: Description) -> v.Input:
         number, name = self._placing.client.caller_id or None, self._display_name

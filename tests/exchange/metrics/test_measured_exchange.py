@@ -67,7 +67,7 @@ async def test_devices_polls_and_calls_are_counted(exchange: Exchange, phone: Ma
         assert (await alice.call("bob")).status < 300
         assert readings.calls.going_on().total() == 1
         (application, *_) = exchange.directory.applications()
-        await exchange._calls.end_all(application, 1.0)
+        await exchange._calls.open.end_all(application, 1.0)
         assert readings.calls.ended == {("mxp", Cause.CANCELED): 1}
     finally:
         polling.cancel()

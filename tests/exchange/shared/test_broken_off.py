@@ -133,4 +133,4 @@ async def test_a_process_that_is_cut_off_promises_nothing_once_others_take_it_fo
     while over not in came:
         body = await replace(bob, url=first.url).subscribe("broadcast", start)
         came, start = came + [message["d"] for message in body["m"]], body["t"]["t"]
-    await until(lambda: not (first._calls._open or second._calls._open))
+    await until(lambda: not (first._calls.open._calls or second._calls.open._calls))

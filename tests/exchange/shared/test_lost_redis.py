@@ -28,7 +28,7 @@ async def until(holds: Callable[[], bool], seconds: float = PATIENCE) -> float:
 
 def follows(exchange: Exchange, call: tuple[str, str]) -> bool:
     """Whether it's that process which follows a call, which it may not know yet."""
-    known = exchange._calls._open.get(call)
+    known = exchange._calls.open._calls.get(call)
     return known is not None and known.task is not None
 
 
@@ -42,7 +42,7 @@ async def crash(exchange: Exchange) -> None:
     for box in store._boxes.values():
         box._flush_soon = lambda: None  # type: ignore[method-assign]
     store._unreached.add(store.pipeline("acme"))
-    await exchange._calls.close(0.1)
+    await exchange._calls.open.close(0.1)
 
 
 async def test_while_redis_is_gone_requests_are_refused_and_all_goes_on_when_it_is_back(
@@ -85,8 +85,8 @@ async def test_a_process_that_dies_is_replaced_within_3_seconds_and_its_calls_go
     there = replace(ada, url=second.url)
     assert (await there.call("bob", call_id="c1")).status == 409
     assert bob.instance
-    second._calls.report(second.directory.device(ada.instance), "c1")  # type: ignore[arg-type]
-    assert key not in second._calls._open
+    second._calls.open.report(second.directory.device(ada.instance), "c1")  # type: ignore[arg-type]
+    assert key not in second._calls.open._calls
     await until(lambda: not second._store._rows["calls"])  # type: ignore[attr-defined]
 
 

@@ -44,7 +44,7 @@ async def test_a_call_placed_at_one_rings_at_the_other_and_is_reported_over_ther
     assert [message["c"] for message in (await ringing)["m"]] == [bob.profile["broadcastChannel"]]
     again = await replace(ada, url=second.url).call("bob", call_id="c1")
     assert again.status == 409
-    assert (first._calls.going_on(0), len(second._calls._open)) == (1, 1)
+    assert (first._calls.open.going_on(0), len(second._calls.open._calls)) == (1, 1)
 
 
 async def _next(phone: Phone, token: str) -> Any:
