@@ -89,8 +89,12 @@ def _shown(value: object) -> str:
         return value.shown
     if isinstance(value, dict):
         return "{ " + ", ".join(f'"{name}" = "{one}"' for name, one in value.items()) + " }" if value else "{}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):  # every number that isn't whole by its nature is a duration
+        return f"{value:g}s"
     if not isinstance(value, tuple):
-        return str(value)
+        return str(value) or "-"
     if value and all(isinstance(one, WeightedAddress) for one in value):
         return str(value[0]) if len(value) == 1 else "[" + ", ".join(f'"{one}"' for one in value) + "]"
     if any(isinstance(one, int) for one in value):  # an address with its port, a range of ports

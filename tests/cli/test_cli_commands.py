@@ -610,8 +610,12 @@ def test_a_second_call_is_told_that_we_are_busy(platform: Any, sinchphone: Run) 
 
 
 def test_where_nobody_can_answer_listen_says_so(platform: Any, sinchphone: Run) -> None:
-    assert "--auto-answer" in sinchphone("listen", "--for", "20ms").err
-    assert "nobody can answer" not in sinchphone("listen", "--for", "20ms", "--auto-answer").err
+    nobody = sinchphone("listen", "--for", "20ms").err
+    assert "--auto-answer" in nobody
+    assert "is waiting for messages (" in nobody
+    answered = sinchphone("listen", "--for", "20ms", "--auto-answer").err
+    assert "nobody can answer" not in answered
+    assert "is waiting for calls and messages (" in answered
 
 
 def test_a_listener_that_nobody_can_answer_at_does_not_count_as_reachable(platform: Any, sinchphone: Run) -> None:
@@ -703,6 +707,12 @@ def test_config_show_prints_values_sources_and_no_secret(sinchphone: Run, monkey
     assert "application_secret = ***  (SINCH_APPLICATION_SECRET)" in ran.out
     assert "top.secret" not in ran.out + ran.err
     assert "c2VjcmV0" not in ran.out + ran.err
+
+
+def test_config_show_spells_values_as_a_configuration_file_does(sinchphone: Run) -> None:
+    shown = sinchphone("config", "show").out.splitlines()
+    for line in ("plain = false", "exchange.keep = true", "ring_timeout = 60s", "hooks.time_limit = 5s", "trunk.host = -"):
+        assert f"{line}  (default)" in shown
 
 
 def test_config_init_writes_a_file_that_counts_and_never_overwrites(sinchphone: Run) -> None:

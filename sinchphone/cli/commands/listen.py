@@ -333,7 +333,8 @@ def _tell_readiness(session: Session, phone: Phone, *, answers: bool) -> None:
     if not answers:
         hint = "use --auto-answer, --on incoming=CMD or --control, or listen at a terminal"
         session.tell(e.Warned(message="nobody can answer here, so nobody can call: messages alone are taken", hint=hint))
-    session.note(f"{phone.client.user_id} is waiting for calls and messages ({place(phone.place, phone.hosted_here)}); Ctrl-C ends")
+    awaited = "calls and messages" if answers else "messages"
+    session.note(f"{phone.client.user_id} is waiting for {awaited} ({place(phone.place, phone.hosted_here)}); Ctrl-C ends")
 
 
 def sounds_of_calls(options: "SoundOptions", recorded: list[str]) -> "Callable[[], SoundOptions]":

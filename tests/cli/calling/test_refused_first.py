@@ -25,6 +25,7 @@ Run = Callable[..., Any]
         ("--pipe-in", ""),
         ("--pipe-in", "nowhere.raw"),
         ("--record", ""),
+        ("--play", ""),
         ("--record", " "),
         ("--record", "."),
         ("--record", "there.wav"),
@@ -42,6 +43,7 @@ def test_nothing_is_opened_for_a_file_that_cannot_be_used(
     Path("there.wav").write_bytes(b"")
     ran = sinchphone(*command, "--no-audio", *options)
     assert ran.code == 2, ran.err
+    assert "error:  " not in ran.err, "a name that is empty"
     assert not begun, "an exchange was started in the background"
     assert not platform.users
 

@@ -27,7 +27,10 @@ def test_a_user_with_names_is_made_listed_and_removed(sinchphone: Any) -> None:
     ]
     assert sinchphone("exchange", "users", "remove", "ada").code == 0
     assert sinchphone("exchange", "users", "list").out == ""
-    assert sinchphone("exchange", "users", "remove", "ada").code == 7
+    gone = sinchphone("exchange", "users", "remove", "ada")
+    assert gone.code == 7
+    assert "there is no user ada here" in gone.err
+    assert "exchange users list" in gone.err
 
 
 @pytest.mark.parametrize(

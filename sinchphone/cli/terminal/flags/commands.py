@@ -135,7 +135,8 @@ class SoundFlags(JsonFlags):
             raise typer.BadParameter("--play, --say, --pipe-in and --tone exclude each other")
         if self.say is not None and not self.say.strip():
             raise typer.BadParameter("there is nothing to say", param_hint="--say")
-        for option, path in (("--record", self.record), ("--pipe-in", self.pipe_in), ("--pipe-out", self.pipe_out)):
+        paths = (("--record", self.record), ("--pipe-in", self.pipe_in), ("--pipe-out", self.pipe_out))
+        for option, path in (*paths, *(("--play", path) for path in self.play or ())):
             if path is not None and not path.strip():
                 raise typer.BadParameter("names no file", param_hint=option)
         _check_pipe(self.pipe_in, "read", "--pipe-in")

@@ -7,7 +7,7 @@ import typer
 
 from sinchphone.cli.addressing.destination import user_id
 from sinchphone.cli.calling.managed_exchange import managed_exchange
-from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.exits import ExitCode, code_of_error
 from sinchphone.cli.terminal.flags.commands import HostFlags
 from sinchphone.cli.terminal.flags.common import option_of_key, with_flags
 from sinchphone.cli.terminal.output.events.events import Problem
@@ -15,6 +15,7 @@ from sinchphone.cli.terminal.output.events.exchange import UserListed
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session, session_of
 from sinchphone.credentials import read_beside, read_password
+from sinchphone.errors import NotFoundError
 from sinchphone.protocol.phone_numbers import read_number
 
 if TYPE_CHECKING:
@@ -96,7 +97,11 @@ async def _list(session: Session) -> ExitCode:
 async def _remove(session: Session, names: list[str]) -> ExitCode:
     async with managed_exchange(session) as exchange:
         for name in names:
-            await exchange.remove_user(name)
+            try:
+                await exchange.remove_user(name)
+            except NotFoundError as error:
+                session.problem = Problem(message=f"there is no user {name} here", hint="sinchphone exchange users list shows who there is")
+                return code_of_error(error)
             session.note(f"removed {name}")
     return ExitCode.OK
 
