@@ -164,8 +164,11 @@ class Sharing:
         except BrokerError as error:
             _logger.debug("a message of another process is of no use here: %s", error)
 
-    def _departed(self, application: str, process: str) -> None:
-        _logger.warning("another process of this exchange is gone (%s): its calls are followed here", process)
+    def _departed(self, application: str, process: str, was_said: bool) -> None:
+        if was_said:
+            _logger.info("another process of this exchange has ended (%s): what it had is taken on here", process)
+        else:
+            _logger.warning("another process of this exchange is gone (%s): its calls are followed here", process)
         start_task(self._take_on(application, process), name=f"take on {process}", among=self._tasks)
 
     async def _take_on(self, application: str, process: str) -> None:

@@ -30,11 +30,11 @@ async def test_a_process_whose_end_was_told_to_one_that_went_too_is_missed_by_th
     process, told, both = gone.process, 0, sorted(one.process for one in (left, heir))
     really = left._departed
 
-    def departed(application: str, process: str) -> None:
+    def departed(application: str, process: str, was_said: bool) -> None:
         nonlocal told
         told += 1
         if told > 1 or told_first == "all are left":  # else whoever was told died of it
-            really(application, process)
+            really(application, process, was_said)
 
     for one in (left, heir):
         one.departures(departed)
@@ -66,7 +66,7 @@ async def test_nobody_is_missed_because_redis_was_gone_for_all(
     first, late, gone = map(store_of, exchanges)
     told: list[str] = []
     for one in (first, late):
-        one.departures(lambda application, process: told.append(process))
+        one.departures(lambda application, process, was_said: told.append(process))
     for one in (first, late, gone):
         await one._beat(one._boxes["acme"])
     server.kill()
@@ -81,3 +81,23 @@ async def test_nobody_is_missed_because_redis_was_gone_for_all(
     late.start()
     await until(lambda: told)
     assert told == [gone.process]
+
+
+@pytest.mark.parametrize("how", ["ends", "dies"])
+async def test_the_log_of_the_others_tells_a_process_that_ends_from_one_that_dies(
+    how: str, join: Join, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    other, _ = await join(redis.address), await join(redis.address)
+    store = store_of(other)
+    process = store.process
+    await store._beat(store._boxes["acme"])
+    if how == "ends":
+        await other.close()
+    else:
+        for task in store._tasks:
+            task.cancel()
+    await until(lambda: any(process in one.getMessage() for one in caplog.records))
+    told = [(one.levelname, one.getMessage()) for one in caplog.records if process in one.getMessage()]
+    ended, gone = f"another process of this exchange has ended ({process})", f"another process of this exchange is gone ({process})"
+    assert [(level, text.partition(":")[0]) for level, text in told] == [("INFO", ended) if how == "ends" else ("WARNING", gone)]

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sinchphone.exchange.options import StoreAddress
 from sinchphone.exchange.store.feed import FeedMessage, Receive
@@ -50,6 +50,8 @@ _BEAT: Final = LuaScript.of(BEAT_SCRIPT)
 
 _logger = logging.getLogger(__name__)
 
+Departed: TypeAlias = Callable[[str, str, bool], None]  # an application's process is gone; whether it said so itself
+
 
 class RedisStore:
     """One process's end of it. ``open``, then the rooms ``read``, then ``start``."""
@@ -71,7 +73,7 @@ class RedisStore:
         self._ours: dict[tuple[str, Key], RowChange] = {}  # what we changed last, as long as it isn't in the feed
         self._followers: dict[str, tuple[Changed, Gone]] = {}
         self._receive: Receive = lambda message, token, own: None
-        self._departed: Callable[[str, str], None] = lambda application, process: None
+        self._departed: Departed = lambda application, process, was_said: None
         self._history: list[tuple[FeedMessage, int]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._unreached: set[Pipeline] = set()  # those that read a feed
@@ -237,7 +239,7 @@ class RedisStore:
         """Hand on all messages to that one."""
         self._receive = receive
 
-    def departures(self, departed: Callable[[str, str], None]) -> None:
+    def departures(self, departed: Departed) -> None:
         """Tell which process is gone, of an application's: each to one process that is left, and after a while to the next one, until it
         is ``buried``."""
         self._departed = departed
@@ -366,8 +368,8 @@ class RedisStore:
             except no_answer() as error:
                 self._refused(box.application, error)
             else:
-                for process in departed:
-                    self._departed(box.application, process)
+                for process, was_said in departed:
+                    self._departed(box.application, process, was_said)
                 self._taken_for_dead_at[box.application] = began + DEAD_SECONDS
                 self._heard(box.application)
                 now = time.monotonic()
@@ -386,15 +388,16 @@ class RedisStore:
             self._unheard.discard(application)
             _logger.warning("the exchange's store takes changes again")
 
-    async def _beat(self, box: CommitQueue, *, leaving: bool = False, misses: bool = True) -> list[str]:
+    async def _beat(self, box: CommitQueue, *, leaving: bool = False, misses: bool = True) -> list[tuple[str, bool]]:
+        """Who is gone, and whether it said so."""
         late = DEAD_SECONDS * _LATE if misses else -1
         name = secrets.token_hex(8)
         words = [self.process, "0" if leaving else str(DEAD_SECONDS), str(_BURIAL_SECONDS), str(late), name]
         keys = [box.key("alive"), box.key("turn"), box.key("contents")]
-        contents, found = await self.pipeline(box.application).run(_BEAT, keys, words)
+        contents, dead, left = await self.pipeline(box.application).run(_BEAT, keys, words)
         if contents != self._contents.get(box.application):
             self._forget(box.application, str(contents))
-        return [str(one) for one in found]
+        return [(str(one), one in left) for one in (*dead, *left)]
 
     def _forget(self, application: str, contents: str) -> None:
         """Redis was emptied while we run: so far as it forgot, we do."""

@@ -5,8 +5,9 @@
     commit   changes -> rows, and entries of the feed with ids that are time tokens (microseconds-tick), each above the last
     acquire  whose turn it is to change what depends on what is there; whoever has to wait stands in line, and is handed the turn by the
              commit that ends the one before, whose entries say so: an empty one where nothing was changed
-    beat     this process lives; those that no longer do, each told to one, and their turn is over; told again to whoever beats first, if
-             that one hasn't taken on in time what they left behind; and the name of what is kept there, another one once all was forgotten
+    beat     this process lives; those that no longer do, and those that said so themselves, each told to one, and their turn is over;
+             told again to whoever beats first, if that one hasn't taken on in time what they left behind; and the name of what is kept
+             there, another one once all was forgotten
 
 Who commits or gets a turn is told what others wrote since the entry that it knows: at most so many entries, and whether that's all.
 """
@@ -107,7 +108,7 @@ return {1, others, complete}
 BEAT_SCRIPT: Final = """
 if redis.call('EXISTS', KEYS[3]) == 0 then redis.call('SET', KEYS[3], ARGV[5]) end
 local time = redis.call('TIME')
-local now, dead = tonumber(time[1]) + tonumber(time[2]) / 1000000, {}
+local now, dead, left = tonumber(time[1]) + tonumber(time[2]) / 1000000, {}, {}
 local misses = now - tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or now) <= tonumber(ARGV[4])
 if ARGV[2] == '0' then redis.call('HSET', KEYS[1], ARGV[1], 0) else redis.call('HSET', KEYS[1], ARGV[1], string.format('%.3f', now)) end
 local alive = redis.call('HGETALL', KEYS[1])
@@ -116,10 +117,11 @@ for number = 1, #alive, 2 do
     local gone = at == 0 or misses and now - at > tonumber(ARGV[2])
     if alive[number] ~= ARGV[1] and gone and ARGV[2] ~= '0' then
         redis.call('HSET', KEYS[1], alive[number], string.format('%.3f', now + tonumber(ARGV[3]) - tonumber(ARGV[2])))
-        dead[#dead + 1] = alive[number]
+        local told = at == 0 and left or dead
+        told[#told + 1] = alive[number]
         local turn = redis.call('GET', KEYS[2])
         if turn and string.sub(turn, 1, #alive[number] + 1) == alive[number] .. '-' then redis.call('DEL', KEYS[2]) end
     end
 end
-return {redis.call('GET', KEYS[3]), dead}
+return {redis.call('GET', KEYS[3]), dead, left}
 """
