@@ -133,7 +133,7 @@ class ExchangeSection(ExchangeOptions):
         "an address of its own for /health, /ready and Prometheus' /metrics, such as 127.0.0.1:9464 (sinchphone exchange)",
         chosen_only=True,
     )
-    keep: bool = key(True, read_flag, "keep users and waiting messages in the state folder; false: in memory only")
+    keep: bool = key(True, read_flag, "keep users and waiting messages in the state folder; false: in memory only (store goes before it)")
 
 
 def _time_limit(value: object) -> float:

@@ -169,6 +169,16 @@ def test_one_thing_is_said_at_a_time(platform: Any, sinchphone: Run) -> None:
     assert "exclude each other" in ran.err
 
 
+@pytest.mark.parametrize("named", ["--store", "SINCHPHONE_EXCHANGE_STORE"])
+def test_an_exchange_keeps_what_it_knows_in_one_place(sinchphone: Run, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    address = "redis://127.0.0.1:1/0"
+    if named != "--store":
+        monkeypatch.setenv(named, address)
+    ran = sinchphone("exchange", "--port", "0", "--memory", *([named, address] if named == "--store" else []))
+    assert ran.code == 2
+    assert "--memory and a store that several share (exchange.store, --store) exclude each other" in " ".join(ran.err.split())
+
+
 def test_headers_go_with_the_call(platform: Any, sinchphone: Run) -> None:
     platform.outgoing = talk_and_hang_up
     sinchphone("call", "bob", "--header", "topic=tea=green", "--header", "n=1")

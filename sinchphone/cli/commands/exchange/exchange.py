@@ -57,6 +57,8 @@ def exchange(context: typer.Context, flags: ExchangeFlags) -> ExitCode:
     if context.invoked_subcommand is not None:
         return ExitCode.OK
     session = session_of(flags)
+    if flags.memory and session.options.exchange.store is not None:
+        raise typer.BadParameter("--memory and a store that several share (exchange.store, --store) exclude each other")
     if not (flags.quiet or flags.verbose or flags.debug):
         set_up_logging(session.screen, logging.WARNING)  # a backend's mistakes are explained to who runs the exchange
     return run(session, lambda session: _host(session, tells=not flags.quiet))
