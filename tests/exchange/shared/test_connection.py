@@ -87,3 +87,15 @@ async def test_who_waits_as_a_connection_is_closed_here_is_told_that_there_is_no
     await asked.close()
     with pytest.raises(ConnectionError, match="closed"):
         await waiting
+
+
+async def test_redis_py_has_no_public_way_to_a_connections_transport_and_still_has_its_private_one(servers: Servers) -> None:
+    """``AnsweringConnection`` takes it over. Where this fails look what there is instead before pyproject.toml allows that version."""
+    connection = servers.connection()
+    assert [name for name in dir(connection) if not name.startswith("_") and ("writer" in name or "transport" in name)] == []
+    await connection.connect()  # type: ignore[no-untyped-call]
+    try:
+        assert connection._writer is not None
+        assert isinstance(connection._writer.transport, asyncio.WriteTransport)
+    finally:
+        await connection.disconnect(nowait=True)
