@@ -32,11 +32,12 @@ class SharedCounts(Protocol):
 @quick_dataclass(frozen=True, slots=True)
 class TrunkHolder:
     """``process`` has the registration, or had it where it's empty. ``contact``: the URI that it registered, and hasn't withdrawn;
-    ``addresses``: from where the trunk has granted registrations."""
+    ``addresses``: from where the trunk has granted registrations; ``is_registered``: whether it has granted this one."""
 
     process: str = ""
     contact: str = ""
     addresses: tuple[str, ...] = ()
+    is_registered: bool = False
 
 
 class TrunkRows:
@@ -86,7 +87,7 @@ class TrunkRows:
     async def registered(self, application: str, contact: str, address: str) -> None:
         """We are registered by that Contact, as that address grants; nothing happens where it isn't ours any more. Raises StoreError."""
         holder = self.holder(application)
-        said = TrunkHolder(self.process, contact, tuple(sorted({*holder.addresses, address})))
+        said = TrunkHolder(self.process, contact, tuple(sorted({*holder.addresses, address})), is_registered=True)
         if said == holder:
             return
         async with self._store.exclusive(application):
@@ -126,11 +127,11 @@ class TrunkRows:
 
     def _put(self, application: str, holder: TrunkHolder) -> None:
         self._holders[application] = holder
-        self._store.put(TRUNKS, application, holder.process, holder.contact, json.dumps(holder.addresses))
+        self._store.put(TRUNKS, application, holder.process, holder.contact, json.dumps(holder.addresses), holder.is_registered)
 
     def _came(self, row: Row) -> None:
-        application, process, contact, addresses = row
-        self._holders[application] = TrunkHolder(process, contact, tuple(json.loads(addresses)))
+        application, process, contact, addresses, is_registered = row
+        self._holders[application] = TrunkHolder(process, contact, tuple(json.loads(addresses)), is_registered=is_registered)
         self._tell()
 
     def _went(self, key: Sequence[Any]) -> None:

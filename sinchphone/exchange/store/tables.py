@@ -50,7 +50,7 @@ CARRIED_CALLS: Final = Table("carried_calls", ("application", "call_id"), ("proc
 ROOM_OWNERS: Final = Table("room_owners", ("application", "room"), ("process",))
 CALLBACK_URLS: Final = Table("callback_urls", ("application",), ("primary", "fallback"))
 PHONES: Final = Table("phones", _OF_USER, ("bindings",))
-TRUNKS: Final = Table("trunks", ("application",), ("process", "contact", "addresses"))
+TRUNKS: Final = Table("trunks", ("application",), ("process", "contact", "addresses", "is_registered"))
 PROCESSES: Final = Table("processes", ("application", "process"), ("began_at",))
 
 OUTLASTING: Final = (  # what is shared by several processes of one exchange, and known to one alone too when it starts again

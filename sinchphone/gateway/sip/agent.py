@@ -242,10 +242,11 @@ class SipAgent:
         transport: Transport | None = None,
         registered: Callable[[Hop], None],
         holds: Callable[[], bool] = lambda: True,
+        failed: Callable[[float], None] = lambda _: None,
     ) -> SipRegistration:
-        """Our own registration with a carrier or PBX, to be run; ``registered`` learns who granted it, and only while it's ours
-        (``holds``) it is made and renewed."""
-        return SipRegistration(self._wire, self._resolver, registrar, credentials, transport=transport, registered=registered, holds=holds)
+        """Our own registration with a carrier or PBX, to be run; who learns what of it: see there."""
+        told: dict[str, Any] = {"registered": registered, "holds": holds, "failed": failed}
+        return SipRegistration(self._wire, self._resolver, registrar, credentials, transport=transport, **told)
 
     def _may_follow(self, uri: SipUri) -> bool:
         """Whether a redirection may lead there: not back to us, nor to a trunk by its name, past the rules of who calls it."""

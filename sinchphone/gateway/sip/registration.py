@@ -27,6 +27,7 @@ LONGEST_SECONDS: Final = 7200
 RENEWED_AHEAD: Final = 0.75  # of the time that was granted
 HOLD_PAUSE_SECONDS: Final = 1.0  # until one looks again whether it's ours
 RETRY_SECONDS: Final = (5.0, 600.0)  # after the first failure, and at most; doubled in between
+MOST_DOUBLED: Final = 16  # times
 WITHDRAWAL_SECONDS: Final = 1.0
 _MIN_SECONDS: Final = 10
 
@@ -46,10 +47,11 @@ class SipRegistration:
         transport: Transport | None = None,
         registered: Callable[[Hop], None] = lambda _: None,
         holds: Callable[[], bool] = lambda: True,
-        retry_seconds: tuple[float, float] = RETRY_SECONDS,
+        failed: Callable[[float], None] = lambda _: None,
+        retry_seconds: tuple[float, float] | None = None,
     ) -> None:
-        """``registrar`` is the carrier, without a user; ``registered`` learns each time who granted it; while it isn't ours
-        (``holds``) nothing is sent."""
+        """``registrar`` is the carrier, without a user; ``registered`` learns each time who granted it, ``failed`` each time it isn't, in
+        how many seconds it's tried again; while it isn't ours (``holds``) nothing is sent."""
         self.is_registered = False
         self.contact: SipUri | None = None  # that is registered
         self._is_asking = False  # or was as it was cancelled: it may have been granted
@@ -59,7 +61,8 @@ class SipRegistration:
         self._transport = transport
         self._registered = registered
         self._holds = holds
-        self._retry_seconds = retry_seconds
+        self._tell_failed = failed
+        self._retry_seconds = retry_seconds or RETRY_SECONDS
         self._address = SipUri(registrar.scheme, credentials.username, registrar.host)
         self._answering = Answering(credentials, lambda: secrets.token_hex(16))
         self._call_id, self._tag = secrets.token_hex(16), secrets.token_hex(8)
@@ -67,9 +70,8 @@ class SipRegistration:
         self._seconds = USUAL_SECONDS
         self._told_seconds = 0.0  # to wait after the last refusal (Retry-After)
 
-    async def run(self) -> None:
-        """Register, and stay registered, for ever."""
-        failures = 0
+    async def run(self, failures: int = 0) -> None:
+        """Register, and stay registered, for ever. ``failures``: so many tries before failed."""
         while True:
             if not self._holds():
                 await asyncio.sleep(HOLD_PAUSE_SECONDS)
@@ -80,8 +82,10 @@ class SipRegistration:
                 await asyncio.sleep(granted * RENEWED_AHEAD)
                 continue
             first, most = self._retry_seconds
-            await asyncio.sleep(max(min(most, first * 2**failures) * random.uniform(0.8, 1.2), self._told_seconds))
-            failures = min(failures + 1, 16)
+            pause = max(min(most, first * 2 ** min(failures, MOST_DOUBLED)) * random.uniform(0.8, 1.2), self._told_seconds)
+            failures += 1
+            self._tell_failed(pause)
+            await asyncio.sleep(pause)
 
     async def withdraw(self, seconds: float = WITHDRAWAL_SECONDS) -> bool:
         """Say that we can't be reached any more; wait at most that long. Whether there is an answer, or nothing was to be said."""

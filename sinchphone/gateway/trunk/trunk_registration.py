@@ -5,11 +5,14 @@
     alone:   start -> REGISTER, now and again -> close -> withdrawn
     several: nobody has it -> claim -> what the one before registered is withdrawn -> REGISTER, now and again
              -> we take no more calls, or end -> withdrawn, released -> another one claims it
+             -> refused, or not answered, three times -> released -> another one claims it; we do not before our next try is due, or
+                somebody was registered meanwhile
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from sinchphone.errors import RemoteProtocolError
@@ -26,6 +29,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import cancel_all, start_task
 
 CLAIM_AGAIN_SECONDS: Final = 1.0  # where the store isn't reached
+MOST_FAILURES: Final = 3  # then another process is to try: of a silent carrier after two minutes, before a usual registration ends
 
 _log: Final = logging.getLogger(__name__)
 
@@ -54,6 +58,9 @@ class TrunkRegistration:
         self._registration = self._made()
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
+        self._failures = 0  # of this process in a row, unless another one was registered meanwhile
+        self._next_try_at = 0.0  # by the loop's clock: so long others may have it
+        self._own_contact = ""  # that was registered last
 
     def start(self) -> None:
         """Register, now and again; never waits."""
@@ -94,7 +101,7 @@ class TrunkRegistration:
     async def _take_part(self, shared: SharedTrunk) -> None:
         """Be registered whenever it's ours, for ever."""
         while True:
-            await self._until(lambda: shared.rows.holder(shared.application).process in ("", shared.rows.process))
+            await self._until_free(shared)
             try:
                 before = await shared.rows.claim(shared.application)
             except StoreError:
@@ -107,18 +114,20 @@ class TrunkRegistration:
             registering = start_task(self._register(before.contact), name="REGISTER to the trunk", among=self._tasks)
             try:
                 await self._until(lambda: not shared.rows.is_ours(shared.application))
-                _log.warning("this process of the exchange registers with the trunk no more: the others took it for dead")
             finally:
                 await cancel_all([registering])
+            if self._failures < MOST_FAILURES:
+                _log.warning("this process of the exchange registers with the trunk no more: the others took it for dead")
+            await self._registration.withdraw()  # whoever has it now may not have done that
 
     async def _register(self, before: str) -> None:
         """``before``: the Contact of the process that had it, which may not have withdrawn it."""
-        if before:
+        if before and before != self._own_contact:
             try:
                 await self._registration.withdraw_other(parse_uri(before))
             except RemoteProtocolError:
                 _log.debug("what the process before registered can't be read")
-        await self._registration.run()
+        await self._registration.run(self._failures)
 
     def _made(self) -> SipRegistration:
         options = self._trunk.options
@@ -130,12 +139,30 @@ class TrunkRegistration:
             transport=options.transport,
             registered=self._registered,
             holds=holds,
+            failed=self._failed,
         )
 
     def _registered(self, hop: Hop) -> None:
         self._trunk.learnt.add(hop.host)
+        self._failures = 0
+        self._own_contact = str(self._registration.contact)
         if self._shared is not None:
             start_task(self._told(self._shared, str(self._registration.contact), hop.host), name="tell of the trunk", among=self._tasks)
+
+    def _failed(self, pause: float) -> None:
+        self._failures += 1
+        if self._shared is not None and self._failures >= MOST_FAILURES:
+            self._next_try_at = asyncio.get_running_loop().time() + pause
+            start_task(self._hand_on(self._shared), name="hand the trunk on", among=self._tasks)
+
+    async def _hand_on(self, shared: SharedTrunk) -> None:
+        """It may be us who don't reach the carrier, and not the others."""
+        try:
+            await shared.rows.release(shared.application, withdrawn=False)
+        except StoreError:
+            return  # it's tried here again
+        _log.warning("this process of the exchange could not register with the trunk %d times: another one may", self._failures)
+        self._changed.set()
 
     async def _told(self, shared: SharedTrunk, contact: str, address: str) -> None:
         try:
@@ -145,8 +172,25 @@ class TrunkRegistration:
 
     def _others_changed(self) -> None:
         assert self._shared is not None, "there are others"
-        self._trunk.learnt.update(self._shared.rows.holder(self._shared.application).addresses)
+        holder = self._shared.rows.holder(self._shared.application)
+        self._trunk.learnt.update(holder.addresses)
+        if holder.is_registered and holder.process != self._shared.rows.process:
+            # The carrier is there: where that one dies we may try at once.
+            self._failures, self._next_try_at = 0, 0.0
         self._changed.set()
+
+    async def _until_free(self, shared: SharedTrunk) -> None:
+        """Nobody else has it, and our next try is due."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._until(lambda: shared.rows.holder(shared.application).process in ("", shared.rows.process))
+            left = self._next_try_at - loop.time()
+            if left <= 0:
+                return
+            self._changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._changed.wait()
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         while not is_so():

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 PREFIX: Final = "sinchphone"
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 _CONNECT_SECONDS: Final = 3.0
 _READ_SECONDS: Final = 5.0  # longer than any blocking read
 
