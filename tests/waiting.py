@@ -1,10 +1,15 @@
 """Waiting for what happens by itself."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
+import numpy as np
+
+from sinchphone.audio.frame import Frame, Samples
+
 PATIENCE_S: Final = 30.0  # on a machine that others use too
+CLEAR_FRAMES: Final = 5
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -12,3 +17,17 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def until_sound(heard: Sequence[Frame], like: Callable[[Samples], bool], at: int) -> None:
+    """Wait until a tenth of a second of what is heard is like that, from the frame ``at`` on; for ever, where none is.
+
+    A machine that is busy stalls any longer stretch, for as long as it is busy.
+    """
+    while True:
+        if len(heard) < at + CLEAR_FRAMES:
+            await asyncio.sleep(0.02)
+        elif like(np.concatenate(heard[at : at + CLEAR_FRAMES])):
+            return
+        else:
+            at += 1

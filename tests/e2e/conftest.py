@@ -33,9 +33,9 @@ from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.tasks import start_task
+from tests.waiting import until_sound
 
 LIMIT_S = 20.0
-CLEAR_FRAMES = 5
 CARRIER = "127.0.0.9"  # an address that nobody else here has
 
 
@@ -64,17 +64,9 @@ class Ear:
         await self.becomes(lambda sound: goertzel.share(sound, hz) >= 0.95, patience_s)
 
     async def becomes(self, like: Callable[[Samples], bool], patience_s: float = 20.0, *, back_s: float = 0.0) -> None:
-        """Waits until a tenth of a second of what is heard is like that, from ``back_s`` ago on: a machine that is busy stalls any longer
-        stretch for as long as it is busy."""
-        at = max(0, len(self.heard) - round(back_s * RATE / FRAME_SAMPLES))
+        """Waits until a moment of what is heard is like that, from ``back_s`` ago on."""
         async with asyncio.timeout(patience_s):
-            while True:
-                if len(self.heard) < at + CLEAR_FRAMES:
-                    await asyncio.sleep(0.02)
-                elif like(np.concatenate(self.heard[at : at + CLEAR_FRAMES])):
-                    return
-                else:
-                    at += 1
+            await until_sound(self.heard, like, max(0, len(self.heard) - round(back_s * RATE / FRAME_SAMPLES)))
 
     def share(self, hz: float, seconds: float = 1.0) -> float:
         """The tone's share of the energy of the last ``seconds``."""

@@ -27,9 +27,13 @@ microphone = Microphone(find_device(sys.argv[2] or None, Direction.INPUT), heard
 speaker.open(); microphone.open()
 print("open", flush=True)
 sys.stdin.readline()
+limit = time.monotonic() + 15
+while len(heard) < 25 and time.monotonic() < limit:
+    time.sleep(0.05)
 speaker.close(); microphone.close()
 sound = np.concatenate(heard[-100:])
-print(json.dumps({str(hz): share(sound, hz) for hz in (440, 620)}))
+tenths = [sound[at : at + 4_800] for at in range(0, max(1, len(sound) - 4_799), 960)]
+print(json.dumps({str(hz): max(share(tenth, hz) for tenth in tenths) for hz in (440, 620)}))
 """
 PATIENCE_S = 20.0
 
@@ -49,7 +53,7 @@ def name_devices(lab: Any) -> None:
 def until_heard(recording: Any, hz: float) -> bool:
     limit = time.monotonic() + PATIENCE_S
     while time.monotonic() < limit:
-        sound = recording()[-RATE // 2 :]
+        sound = recording()[-RATE // 10 :]
         if len(sound) and share(sound, hz) > 0.9:
             return True
         time.sleep(0.1)

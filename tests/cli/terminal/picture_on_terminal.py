@@ -43,7 +43,8 @@ async def show(says: Path, number: int) -> None:
             "cell": [cell.width, cell.height],
             "keys": keys._waiting.qsize(),
         }
-        (says / "shown").write_text(json.dumps(said))
+        (says / "being written").write_text(json.dumps(said))
+        (says / "being written").rename(says / "shown")
         await gone(says / "shown")
         running.cancel()
         screen.close()

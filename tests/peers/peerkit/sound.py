@@ -28,13 +28,14 @@ def read(path: Path) -> tuple[Samples, int]:
 
 
 def clearest(samples: Samples, hz: float, rate: int = RATE) -> float:
-    """The tone's share of the energy in the second that has most of it: a busy machine may stall the sound for a moment."""
-    starts = range(0, max(1, len(samples) - rate + 1), rate // 10)
-    return max(goertzel.share(samples[at : at + rate], hz * RATE / rate) for at in starts)
+    """The tone's share of the energy in the tenth of a second that has most of it: a machine that is busy stalls longer ones."""
+    length = rate // 10
+    starts = range(0, max(1, len(samples) - length + 1), rate // 50)
+    return max(goertzel.share(samples[at : at + length], hz * RATE / rate) for at in starts)
 
 
 def heard(path: Path, hz: float) -> float:
-    """The tone's share in a recording of at least a second."""
+    """The tone's share in a recording, where it is clearest."""
     samples, rate = read(path)
-    assert len(samples) >= rate, f"{path.name} has only {len(samples)} samples"
+    assert len(samples) >= rate // 2, f"{path.name} has only {len(samples)} samples"
     return clearest(samples, hz, rate)

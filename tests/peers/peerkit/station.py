@@ -37,6 +37,7 @@ from sinchphone.tasks import start_task
 from tests.instruments import dominant_hz
 from tests.peers.peerkit.programs import HOST, PATIENCE_SECONDS
 from tests.peers.peerkit.sound import ENOUGH
+from tests.waiting import until, until_sound
 
 CALLER = SipAddress(parse_uri(f"sip:us@{HOST}"), "The tests")
 Kind = TypeVar("Kind")
@@ -61,11 +62,12 @@ class Mouth:
         return np.concatenate(frames) if frames else np.zeros(0, np.int16)
 
     async def hears(self, hz: float, seconds: float = PATIENCE_SECONDS) -> None:
-        """Waits until a whole second was that tone and nothing else."""
+        """Waits until a tenth of a second from now on is that tone and nothing else, and until more than a second of the call is over: its
+        other side records what it hears."""
         try:
             async with asyncio.timeout(seconds):
-                while len(self.heard) < 55 or goertzel.share(self.last(), hz) < ENOUGH:
-                    await asyncio.sleep(0.05)
+                await until_sound(self.heard, lambda sound: goertzel.share(sound, hz) >= ENOUGH, len(self.heard))
+                await until(lambda: len(self.heard) >= 55)
         except TimeoutError:
             raise AssertionError(f"heard {dominant_hz(self.last())} Hz instead of {hz}") from None
 
