@@ -91,6 +91,8 @@ STATUSES = st.builds(
     round_trip_ms=st.none() | st.floats(0, 1e5),
     digits=st.text("0123456789*#", max_size=12),
     keys=st.none() | st.sampled_from([KEYS_IN_CALL, KEYS_RINGING, hints_of_waiting("carol"), KeyHints("a", "b", "c")]),
+    other=st.text(max_size=50),
+    camera=st.none() | st.text(max_size=50),
 )
 
 

@@ -135,26 +135,32 @@ def status_text(status: Status, columns: int = 1_000, *, ascii_only: bool = Fals
 
 
 def _written(status: Status, detail: _Detail, *, ascii_only: bool) -> str:
-    peer = escape(status.peer)
-    peer = cut_to(peer.encode("ascii", "backslashreplace").decode() if ascii_only else peer, detail.peer_cells, "~" if ascii_only else "…")
+    def shown(name: str, width: int) -> str:
+        text = escape(name)
+        text = text.encode("ascii", "backslashreplace").decode() if ascii_only else text
+        return cut_to(text, width, "~" if ascii_only else "…")
+
     talks = status.seconds is not None
-    parts = [peer if talks and not detail.state else f"{status.state} {peer}"]
+    peer = shown(status.peer, detail.peer_cells)
+    first = [peer if talks and not detail.state else f"{status.state} {peer}"]
     if status.seconds is not None:
-        parts[0] += f" {clock(status.seconds)}"
-        near = "MUTED" if status.muted else meter(status.near_dbfs, detail.meter_cells, ascii_only=ascii_only)
-        far = meter(status.far_dbfs, detail.meter_cells, ascii_only=ascii_only)
-        parts += [status.hold or " ".join(part for part in (near and f"you {near}" if far else near, far and f"far {far}") if part)]
+        first[0] += f" {clock(status.seconds)}"
+        first.append(status.hold or _loudness(status, detail.meter_cells, ascii_only=ascii_only))
+    other = shown(status.other, min(MAX_OTHER_CELLS, detail.peer_cells))
     facts = [escape(status.codec)] if status.codec and detail.codec and talks else []
     facts += [f"loss {status.lost_percent:.1f} %"] if status.lost_percent is not None and detail.loss else []
     facts += [f"{status.round_trip_ms:.0f} ms"] if status.round_trip_ms is not None and detail.round_trip else []
-    if status.camera is not None:
-        facts.append(f"camera {cut_to(escape(status.camera), MAX_WAITING_NAME)}")
+    facts += [f"camera {shown(status.camera, MAX_WAITING_NAME)}"] if status.camera is not None else []
     digits = f"dialled {status.digits[-detail.digits :]}" if status.digits else ""
-    other = cut_to(escape(status.other), min(MAX_OTHER_CELLS, detail.peer_cells), "~" if ascii_only else "…")
-    other = other.encode("ascii", "backslashreplace").decode() if ascii_only else other
     keys = detail.keys(status.keys) if status.keys is not None else ""
-    keys = keys.encode("ascii", "backslashreplace").decode() if ascii_only else keys
-    return " | ".join(part for part in (*parts, other, ", ".join(facts), digits, keys) if part)
+    text = " | ".join(part for part in (*first, other, ", ".join(facts), digits, keys) if part)
+    return text.encode("ascii", "backslashreplace").decode() if ascii_only else text  # a hint may name somebody
+
+
+def _loudness(status: Status, width: int, *, ascii_only: bool) -> str:
+    near = "MUTED" if status.muted else meter(status.near_dbfs, width, ascii_only=ascii_only)
+    far = meter(status.far_dbfs, width, ascii_only=ascii_only)
+    return " ".join(part for part in (near and (f"you {near}" if far else near), far and f"far {far}") if part)
 
 
 def clock(seconds: float) -> str:
