@@ -139,11 +139,9 @@ def load(flags: Mapping[str, object] | None = None, *, file: Path | None = None,
     return Configuration(_fill_in(settings), tuple(files))
 
 
-def profile_names(file: Path | None = None, environ: Mapping[str, str] = os.environ) -> list[str]:
+def profile_names(file: Path | None = None) -> list[str]:
     """The profiles that can be chosen. Raises ConfigError."""
-    return sorted(
-        set(map(str, Place)).union(*(content.get("profiles", {}) for content in _read_files(config_files(file, environ)).values()))
-    )
+    return sorted(set(map(str, Place)).union(*(content.get("profiles", {}) for content in _read_files(config_files(file)).values())))
 
 
 def _environment_layer(environ: Mapping[str, str]) -> _Layer:
@@ -313,26 +311,26 @@ def login_name() -> str:
     return re.sub(_ILLEGAL_IN_USER_IDS, "-", name)[:255].strip("-") or "me"
 
 
-def in_ci(environ: Mapping[str, str] = os.environ) -> bool:
+def in_ci() -> bool:
     """Whether a build server runs us: no animation then, even on what looks like a terminal."""
-    return environ.get("CI", "") not in ("", "0", "false")
+    return os.environ.get("CI", "") not in ("", "0", "false")
 
 
-def wants_json(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> bool:
+def wants_json(arguments: Sequence[str]) -> bool:
     """Whether even a command line that can't be read is to be answered in JSON."""
-    return "--json" in arguments or bool(_in_any_case("json", environ))
+    return "--json" in arguments or bool(_in_any_case("json"))
 
 
-def wants_no_color(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> bool:
+def wants_no_color(arguments: Sequence[str]) -> bool:
     """Whether even a command line that can't be read is to be answered without colours."""
     named = [after for word, after in zip(arguments, [*arguments[1:], ""], strict=True) if word == "--color"]
     named += [word.removeprefix("--color=") for word in arguments if word.startswith("--color=")]
-    return (named[-1] if named else _in_any_case("color", environ)) == Color.NEVER
+    return (named[-1] if named else _in_any_case("color")) == Color.NEVER
 
 
-def _in_any_case(name: str, environ: Mapping[str, str]) -> object:
+def _in_any_case(name: str) -> object:
     """An option's value, as far as the configuration can be read."""
     try:
-        return getattr(load(environ=environ).options, name)
+        return getattr(load().options, name)
     except ConfigError:
         return None

@@ -168,11 +168,11 @@ def read_phones(file: Path) -> dict[str, str]:
     return phones
 
 
-def secret_source(options: Options, environ: Mapping[str, str] = os.environ) -> str | None:
+def secret_source(options: Options) -> str | None:
     """Where the secret would come from, without running a command for it."""
     if options.secret_command:
         return "secret_command"
-    secret = read_secret(options, environ)
+    secret = read_secret(options)
     return secret.source if secret else None
 
 

@@ -2,7 +2,6 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -64,10 +63,9 @@ class CallRecord:
 class CallRecords:
     """All of a gateway's. Ended ones are forgotten after a while, or when they are too many."""
 
-    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self) -> None:
         self._going_on: dict[str, CallRecord] = {}
         self._ended: OrderedDict[str, CallRecord] = OrderedDict()
-        self._now = now
 
     def began(self, record: CallRecord) -> None:
         """A call goes on from now on."""
@@ -76,7 +74,7 @@ class CallRecords:
     def ended(self, record: CallRecord, event: DisconnectedCallEvent) -> None:
         """It is over."""
         self._going_on.pop(record.id, None)
-        record.call, record.ended, record.ended_at = None, event, self._now()
+        record.call, record.ended, record.ended_at = None, event, time.monotonic()
         self._ended[record.id] = record
         self._forget()
 
@@ -92,6 +90,6 @@ class CallRecords:
             del self._ended[call_id]
 
     def _forget(self) -> None:
-        oldest = self._now() - ENDED_SECONDS
+        oldest = time.monotonic() - ENDED_SECONDS
         while self._ended and (len(self._ended) > MAX_ENDED or next(iter(self._ended.values())).ended_at < oldest):
             self._ended.popitem(last=False)

@@ -31,13 +31,13 @@ def notify(state: str, environ: Mapping[str, str] = os.environ) -> bool:
     return False
 
 
-def is_journal(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+def is_journal(stream: TextIO) -> bool:
     """Whether what is written there goes to systemd's journal (systemd.exec(5), JOURNAL_STREAM)."""
     try:
         seen = os.fstat(stream.fileno())
     except (OSError, ValueError):
         return False
-    return environ.get("JOURNAL_STREAM") == f"{seen.st_dev}:{seen.st_ino}"
+    return os.environ.get("JOURNAL_STREAM") == f"{seen.st_dev}:{seen.st_ino}"
 
 
 def with_level(text: str, said: str = "") -> str:

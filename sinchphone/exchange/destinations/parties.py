@@ -12,6 +12,7 @@ from sinchphone.audio.levels.level import amplitude
 from sinchphone.audio.tones.signals import TONE_DBFS, Loop, Sine
 from sinchphone.media.sound import Party
 
+_NOISE_DBFS: Final = -45.0  # of a bad line
 MAX_UNSAID: Final = 32  # recordings that wait to be said
 
 
@@ -34,8 +35,8 @@ class Echo:
 class Tone:
     """Says one tone for ever. ``hz`` is above 0 and below 24 000; raises ValueError otherwise."""
 
-    def __init__(self, hz: float, level_dbfs: float = TONE_DBFS) -> None:
-        self._sine = Sine(hz, level_dbfs)
+    def __init__(self, hz: float) -> None:
+        self._sine = Sine(hz, TONE_DBFS)
 
     def tick(self, far: Frame) -> Frame:
         """The next 20 ms of the tone."""
@@ -105,11 +106,11 @@ class Speaker:
 class BadLine:
     """Another party over a bad line: ``lost`` of its frames are missing, and there is noise. The same line each time."""
 
-    def __init__(self, party: Party, *, lost: float = 0.1, noise_dbfs: float = -45.0) -> None:
+    def __init__(self, party: Party, *, lost: float = 0.1) -> None:
         self._party = party
         self._lost = lost
         self._random = random.Random(0)
-        noise = np.random.default_rng(0).normal(0, amplitude(noise_dbfs) / math.sqrt(2), RATE)
+        noise = np.random.default_rng(0).normal(0, amplitude(_NOISE_DBFS) / math.sqrt(2), RATE)
         self._noise = Loop(np.rint(noise).astype(np.int16))
 
     def tick(self, far: Frame) -> Frame:

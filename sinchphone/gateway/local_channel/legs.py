@@ -110,14 +110,12 @@ class FarEnd(MemoryLegEnd):
 class LocalCaller(MemoryLegEnd):
     """The end that a call sees (implements ``legs.leg.IncomingLeg``): who calls, and what to tell them."""
 
-    def __init__(
-        self, caller: CallerName, dialled: Dialled, *, headers: Mapping[str, str] | None = None, call_id: str | None = None
-    ) -> None:
+    def __init__(self, caller: CallerName, dialled: Dialled, *, call_id: str | None = None) -> None:
         near, far = joined_ports()
         super().__init__(near, call_id)
         self.caller = caller
         self.dialled = dialled
-        self.headers: Mapping[str, str] = dict(headers or {})
+        self.headers: Mapping[str, str] = {}
         self.far = FarEnd(far, self)
 
     async def ring(self) -> None:

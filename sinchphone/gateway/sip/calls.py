@@ -46,8 +46,8 @@ MAX_EVENTS: Final = 256  # not yet read: more means that nobody reads
 class SipError(SinchphoneError):
     """The other side refused something in a call. ``status`` is SIP's number for why."""
 
-    def __init__(self, message: str, *, status: int, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
         self.status = status
 
 

@@ -88,15 +88,15 @@ class SipRegistration:
             await asyncio.sleep(pause)
 
     async def withdraw(self, seconds: float = WITHDRAWAL_SECONDS) -> bool:
-        """Say that we can't be reached any more; wait at most that long. Whether there is an answer, or nothing was to be said."""
+        """Say that we can't be reached any more; wait a moment at most. Whether there is an answer, or nothing was to be said."""
         if not self.is_registered and not self._is_asking:
             return True
         self.is_registered = self._is_asking = False
         return await self._end(None, seconds)
 
-    async def withdraw_other(self, contact: SipUri, seconds: float = WITHDRAWAL_SECONDS) -> None:
-        """Say that somebody who was registered before us, at that Contact, can't be reached any more; wait at most that long."""
-        await self._end(contact, seconds)
+    async def withdraw_other(self, contact: SipUri) -> None:
+        """Say that somebody who was registered before us, at that Contact, can't be reached any more; wait a moment at most."""
+        await self._end(contact, WITHDRAWAL_SECONDS)
 
     async def _end(self, contact: SipUri | None, seconds: float) -> bool:
         try:

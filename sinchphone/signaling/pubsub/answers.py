@@ -13,6 +13,7 @@ from sinchphone.signaling.fields import Record
 MAX_MESSAGES = 10_000  # in one answer; a subscriber's queue at PubNub keeps 100
 MAX_REFUSAL_CHARACTERS = 200
 
+_REMEMBERED = 2_000  # messages, to know those that come again
 _TIMETOKEN = re.compile("[0-9]{1,20}")  # 17 digits: units of 100 ns since 1970
 _POSITION = re.compile(rb'\s*\{\s*"t"\s*:\s*\{\s*"t"\s*:\s*"([0-9]{1,20})"')
 
@@ -82,10 +83,9 @@ def read_refusal(body: bytes) -> str:
 
 
 class RecentMessages:
-    """Recognises messages that come again: a broker may repeat after a cut connection. Remembers the last ``size`` of them."""
+    """Recognises messages that come again: a broker may repeat after a cut connection. Remembers the last of them."""
 
-    def __init__(self, size: int = 2000) -> None:
-        self._size = size
+    def __init__(self) -> None:
         self._seen: OrderedDict[bytes, None] = OrderedDict()
 
     def is_new(self, message: BrokerMessage) -> bool:
@@ -97,7 +97,7 @@ class RecentMessages:
             self._seen.move_to_end(message.digest)
             return False
         self._seen[message.digest] = None
-        if len(self._seen) > self._size:
+        if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
         return True
 
