@@ -9,6 +9,7 @@ import asyncio
 import logging
 import secrets
 from functools import partial
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -31,6 +32,8 @@ from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.papi.names import API_ROOT
 from sinchphone.signaling.rest.refusals import write_error
 from sinchphone.signaling.wire import CORS_HEADERS, ErrorCode
+
+STORE_RETRY_SECONDS: Final = 1  # where it isn't reached, or too many want something of it
 
 _logger = logging.getLogger(__name__)
 
@@ -133,7 +136,9 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except RemoteProtocolError as error:
         return _refused(request, 400, ErrorCode.INVALID_PARAMETERS, str(error))
     except StoreError as error:
-        return _refused(request, 503, ErrorCode.INTERNAL, str(error))
+        answer = _refused(request, 503, ErrorCode.INTERNAL, str(error))
+        answer.headers["Retry-After"] = str(STORE_RETRY_SECONDS)
+        return answer
     except web.HTTPException as error:
         code = ErrorCode.NOT_FOUND if error.status == 404 else ErrorCode.INVALID_REQUEST
         return _refused(request, error.status, code, error.reason)

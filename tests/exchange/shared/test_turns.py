@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import aiohttp
 import pytest
 
 from sinchphone.exchange.server import Exchange
@@ -11,6 +12,7 @@ from sinchphone.exchange.store.redis.pipeline import LuaScript
 from sinchphone.exchange.store.redis.scripts import ACQUIRE
 from sinchphone.exchange.store.tables import SEEN
 from sinchphone.tasks import start_task
+from tests.exchange.conftest import Phone
 from tests.exchange.shared.conftest import Join, RedisServer
 from tests.exchange.shared.test_lost_redis import crash
 
@@ -117,3 +119,18 @@ async def test_the_turn_of_a_process_that_died_in_it_is_over_once_it_is_missed(
     async with asyncio.timeout(commit_queue.PATIENCE_SECONDS):
         await take_turn(left._store, "left", order)
     assert order == ["left"]
+
+
+async def test_whose_turn_does_not_come_in_time_is_told_that_too_many_want_one_and_when_to_ask_again(
+    join: Join, redis: RedisServer, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis answers: nobody is to look there."""
+    monkeypatch.setattr(commit_queue, "PATIENCE_SECONDS", 0.5)
+    busy, other = await join(redis.address), await join(redis.address)
+    async with busy._store.exclusive("acme"):
+        for exchange in (busy, other):  # one waits here, one in Redis' line
+            phone = Phone(http, exchange.url, "ada")
+            answer = await phone.send_registration(phone.token())
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+            assert "too many want something of the exchange at once" in answer.body["message"]
+    assert (await phone.send_registration(phone.token())).status == 200

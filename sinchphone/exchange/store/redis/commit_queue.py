@@ -67,9 +67,19 @@ class _Turn:
 
 class CommitQueue:
     """Of one application. ``take`` is handed all that is written there, in order. ``lost`` is called where a turn was over before its
-    changes came through: what is known here is wrong then."""
+    changes came through: what is known here is wrong then. ``is_reached``: whether Redis answers, as far as is known."""
 
-    def __init__(self, pipeline: Pipeline, application: str, process: str, bounds: Bounds, take: Take, lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        application: str,
+        process: str,
+        bounds: Bounds,
+        *,
+        take: Take,
+        lost: Callable[[], None],
+        is_reached: Callable[[], bool],
+    ) -> None:
         self.application = application
         self.position, self.token = "0-0", 0  # how far the feed is known here
         self.known_at = float("-inf")  # when that was all of it
@@ -78,6 +88,7 @@ class CommitQueue:
         self._bounds = bounds
         self._take = take
         self._lost = lost
+        self._is_reached = is_reached
         self._pending: list[_Pending] = []
         self._sending = asyncio.Lock()
         self._fence = ""
@@ -177,11 +188,11 @@ class CommitQueue:
         """Raises StoreError where our turn doesn't come."""
         self._wanted += 1
         try:
-            await patiently(self._inside.acquire())
+            await patiently(self._inside.acquire(), self._without_turn)
         finally:
             self._wanted -= 1
         try:
-            turn = self._turn = self._turn or await patiently(self._acquired())
+            turn = self._turn = self._turn or await patiently(self._acquired(), self._without_turn)
             try:
                 yield turn
             finally:
@@ -190,6 +201,12 @@ class CommitQueue:
                     self._end_soon(turn)
         finally:
             self._inside.release()
+
+    def _without_turn(self) -> StoreError:
+        """Why it didn't come."""
+        if not self._is_reached():
+            return unreached()
+        return StoreError(f"too many want something of the exchange at once: this one's turn didn't come within {PATIENCE_SECONDS:g} s")
 
     async def _acquired(self) -> _Turn:
         self._turns += 1
@@ -330,13 +347,13 @@ def unreached() -> StoreError:
     return StoreError("the exchange can't reach what it shares with others (Redis) at the moment", hint="See its log.")
 
 
-async def patiently(work: Any) -> Any:
-    """What somebody waits for, as long as one waits for Redis. Raises StoreError."""
+async def patiently(work: Any, why: Callable[[], StoreError] = unreached) -> Any:
+    """What somebody waits for, as long as one waits for Redis. Raises StoreError: that which ``why`` gives."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await work
     except no_answer() as error:
-        raise unreached() from error
+        raise why() from error
 
 
 def _resolve(pending: Sequence[_Pending], outcome: Sequence[int] | StoreError) -> None:
