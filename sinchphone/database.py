@@ -43,6 +43,11 @@ def in_transaction(base: sqlite3.Connection, work: Callable[[sqlite3.Connection]
     return outcome
 
 
+def reason_of(error: Exception) -> str:
+    """Why a database can't be used, in words: without the number and the path with which Python writes an OSError."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
 def hint_of(error: Exception) -> str:
     """What to do about a database that can't be used: only one that is damaged is in the way."""
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:

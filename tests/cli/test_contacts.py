@@ -122,6 +122,14 @@ def test_a_file_that_is_no_list_of_contacts_is_left_alone(sinchphone: Any, platf
     assert sinchphone("call", "bob", "--user", "ada").code == 0, "who isn't called by a contact's name is called"
 
 
+def test_a_folder_that_cannot_be_made_is_told_in_words(sinchphone: Any, nobodys_machine: Path) -> None:
+    (nobodys_machine / "state").write_text("a file where the folder would be")
+    refused = sinchphone("contacts", "add", "mum", MUM)
+    assert refused.code == 14
+    assert "can't be used: " in refused.err
+    assert "Errno" not in refused.err
+
+
 # Calling
 
 

@@ -121,6 +121,13 @@ def test_what_is_no_payload_is_a_usage_error(platform: Any, sinchphone: Run, pay
     assert words in ran.err
 
 
+@pytest.mark.parametrize("line", [("push", "--key", "--json"), ("--json", "push", "--key")])
+def test_a_key_is_no_event(platform: Any, sinchphone: Run, line: tuple[str, ...]) -> None:
+    refused = sinchphone(*line)
+    assert (refused.code, [one["event"] for one in refused.events]) == (2, ["result"])
+    assert "prints no JSON" in refused.err
+
+
 def test_keys_cannot_come_from_where_the_payload_does(platform: Any, sinchphone: Run) -> None:
     ran = sinchphone("push")
     assert (ran.code, "--auto-answer" in ran.err) == (2, True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from sinchphone.cli.addressing.destination import Destination, Kind, read_destination
-from sinchphone.database import connect, hint_of, in_transaction
+from sinchphone.database import connect, hint_of, in_transaction, reason_of
 from sinchphone.errors import ConfigError, DestinationError, NotFoundError
 from sinchphone.options import Options
 from sinchphone.quick_dataclass import quick_dataclass
@@ -128,7 +128,7 @@ class AddressBook:
             with closing(connect(self._path, _MIGRATIONS)) as base:
                 return work(base)
         except (OSError, sqlite3.Error, ValueError) as error:
-            raise ConfigError(f"the contacts {self._path} can't be used: {error}", hint=hint_of(error)) from error
+            raise ConfigError(f"the contacts {self._path} can't be used: {reason_of(error)}", hint=hint_of(error)) from error
         except ConfigError as error:
             raise ConfigError(f"the contacts {self._path} can't be used: {error}", hint=error.hint) from error
 

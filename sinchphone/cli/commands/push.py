@@ -49,6 +49,8 @@ def push(
 ) -> ExitCode:
     """Take the call that a push tells of: sinchphone push < payload.json. Keys can't be read then, so --auto-answer answers."""
     if flags.key:
+        if flags.json:
+            raise typer.BadParameter("sinchphone push --key prints no JSON", param_hint="--json")
         session = open_session(flags.load(), json=False, quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
         return run(session, _print_key)
     if flags.subscribe is not None:

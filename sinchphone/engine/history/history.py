@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from sinchphone.database import connect, hint_of, in_transaction
+from sinchphone.database import connect, hint_of, in_transaction, reason_of
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.events.events import InstantMessage
 from sinchphone.engine.history.past import BUSY, MIGRATIONS, PastCall, forget_receipts
@@ -54,7 +54,7 @@ class History:
         try:
             self._connection = await self._run(self._connect)
         except (OSError, sqlite3.Error) as error:
-            raise ConfigError(f"the history {self._path} can't be used: {error}", hint=hint_of(error)) from error
+            raise ConfigError(f"the history {self._path} can't be used: {reason_of(error)}", hint=hint_of(error)) from error
 
     async def close(self) -> None:
         """Close the file."""

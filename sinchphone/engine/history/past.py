@@ -12,7 +12,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sinchphone.database import connect, hint_of, in_transaction
+from sinchphone.database import connect, hint_of, in_transaction, reason_of
 from sinchphone.errors import ConfigError
 from sinchphone.protocol.call.states import EndedBy
 from sinchphone.quick_dataclass import quick_dataclass
@@ -191,6 +191,6 @@ def _with_file(path: Path, work: Callable[[sqlite3.Connection], T], otherwise: T
         with closing(connect(path, MIGRATIONS)) as base:
             return work(base)
     except (OSError, sqlite3.Error, ValueError) as error:
-        raise ConfigError(f"the history {path} can't be used: {error}", hint=hint_of(error)) from error
+        raise ConfigError(f"the history {path} can't be used: {reason_of(error)}", hint=hint_of(error)) from error
     except ConfigError as error:
         raise ConfigError(f"the history {path} can't be used: {error}", hint=error.hint) from error

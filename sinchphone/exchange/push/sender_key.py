@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from sinchphone.database import hint_of
+from sinchphone.database import hint_of, reason_of
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.store.store import StoreError
 from sinchphone.protocol.webpush.keys import RANDOM_KEY_BYTES, KeyPair, read_base64, write_base64
@@ -56,7 +56,7 @@ def _read_or_make(path: Path | None) -> KeyPair:
         path.chmod(0o600)
         return KeyPair.from_private_bytes(read_base64(path.read_text("ascii"), path.name))
     except OSError as error:
-        raise StoreError(f"{path} can't be used: {error}", hint=hint_of(error)) from error
+        raise StoreError(f"{path} can't be used: {reason_of(error)}", hint=hint_of(error)) from error
     except (RemoteProtocolError, ValueError) as error:
         raise StoreError(f"{path} is no key for pushes", hint="Delete it: devices then subscribe to pushes anew.") from error
 

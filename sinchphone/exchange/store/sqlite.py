@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from sinchphone.database import hint_of
+from sinchphone.database import hint_of, reason_of
 from sinchphone.exchange.store.store import Changed, Gone, StoreError
 from sinchphone.exchange.store.tables import Row, Table
 from sinchphone.quick_dataclass import quick_dataclass
@@ -103,7 +103,7 @@ class SqliteStore:
         try:
             self._connection = await asyncio.to_thread(_connect, self._path)
         except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"{self._path} can't be used: {error}", hint=hint_of(error)) from error
+            raise StoreError(f"{self._path} can't be used: {reason_of(error)}", hint=hint_of(error)) from error
         self._thread = threading.Thread(target=self._work, args=(self._connection,), name="exchange store", daemon=True)
         self._thread.start()
 

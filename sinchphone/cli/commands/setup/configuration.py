@@ -77,7 +77,7 @@ def init(
     except FileExistsError as error:
         raise ConfigError(f"{file} exists already", hint="--force overwrites it") from error
     except OSError as error:
-        raise ConfigError(f"{file} can't be written: {error.strerror}") from error
+        raise ConfigError(f"{file} can't be written: {error.strerror}", hint="check the folder, and the space on the disk") from error
     typer.echo(str(file))
     return ExitCode.OK
 
