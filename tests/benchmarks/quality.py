@@ -79,6 +79,15 @@ def wanted(keys: Sequence[rows.Key], systems: Sequence[str], kept: rows.Rows) ->
     return [key for key in keys if not kept.has(key, [each for each in systems if can_take(each, named(key.line))])]
 
 
+def known(named: str, there_are: Sequence[str]) -> list[str]:
+    """The names in it; the program ends where there is none of that name."""
+    names = named.split(";")
+    for name in names:
+        if name not in there_are:
+            sys.exit(f"There is no {name!r}. There are: {'; '.join(there_are)}.")
+    return names
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
@@ -101,7 +110,7 @@ def main() -> None:
         sys.exit(0 if given.quick else 1)
     if given.quick:
         sys.exit(0 if quick() else 1)
-    lines, systems = given.conditions.split(";"), given.systems.split(";")
+    lines, systems = known(given.conditions, [each.name for each in ALL]), known(given.systems, SYSTEMS)
     keys = plan.keys(version(), given.set, lines, given.seeds, given.sentences)
     kept = rows.Rows(given.rows)
     if given.plan:

@@ -4,6 +4,7 @@ Intervals are of 95 %: of the mean of the paired differences (the same sentence 
 """
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,12 +41,17 @@ class Row:
 
 
 class Rows:
-    """Those that a file keeps; the last one of a key counts."""
+    """Those that a file keeps; the last one of a key counts. What can't be read (a run was killed while it wrote) is measured again."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        lines = file.read_text("utf-8").splitlines() if file.exists() else []
-        self._rows = {row.key: row for row in map(_read, lines)}
+        text = file.read_text("utf-8", errors="replace") if file.exists() else ""
+        self._is_cut = bool(text) and not text.endswith("\n")
+        read = [_read(line) for line in text.splitlines() if line]
+        self._rows = {row.key: row for row in read if row is not None}
+        if None in read:
+            count = read.count(None)
+            print(f"{count} row{'s' * (count > 1)} can't be read in {file}.", file=sys.stderr)
 
     def has(self, key: Key, systems: Sequence[str]) -> bool:
         """Whether there is a row, of all these systems."""
@@ -55,16 +61,22 @@ class Rows:
         self._rows[row.key] = row
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+            file.write("\n" * self._is_cut + json.dumps(asdict(row), ensure_ascii=False) + "\n")
+        self._is_cut = False
 
     def of(self, keys: Sequence[Key]) -> list[Row]:
         return [self._rows[key] for key in keys if key in self._rows]
 
 
-def _read(line: str) -> Row:
-    told = json.loads(line)
-    found = {system: Found(**{**each, "scores": [Score(**score) for score in each["scores"]]}) for system, each in told["found"].items()}
-    return Row(Key(**told["key"]), found)
+def _read(line: str) -> Row | None:
+    try:
+        told = json.loads(line)
+        found = {
+            system: Found(**{**each, "scores": [Score(**score) for score in each["scores"]]}) for system, each in told["found"].items()
+        }
+        return Row(Key(**told["key"]), found)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return None
 
 
 def interval(differences: Sequence[float]) -> Interval:

@@ -96,3 +96,27 @@ def test_at_libwebrtcs_bits_there_are_no_copies_and_nothing_is_sent_again_but_ea
         "a=rtcp-fb:111 transport-cc",
         "a=extmap:3 urn:numbers",
     ]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b'{"key": {"version": "1234", "set"',
+        b"\n",
+        b"\x00\xff\n",
+        b'{"key": 7}\n',
+        b"[]\n",
+        b'{"key": {}, "found": {"a": {"another": 1}}}\n',
+    ],
+    ids=["a run was killed while it wrote", "empty", "no text", "a number", "a list", "of another program"],
+)
+def test_what_cannot_be_read_of_a_file_of_rows_is_told_and_costs_no_other_row(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: bytes
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    rows.Rows(file).keep(ROW)
+    file.write_bytes(file.read_bytes() + broken)
+    other = replace(ROW, key=replace(KEY, seed=1002))
+    rows.Rows(file).keep(other)
+    assert rows.Rows(file).of([KEY, other.key]) == [ROW, other]
+    assert "1 row can't be read" in capsys.readouterr().err or broken == b"\n"
