@@ -10,9 +10,10 @@ from resource import getpagesize
 import numpy as np
 import pytest
 from line import CONDITIONS, PACKETS, Condition, Line, named
-from virtual_call import TERMS, Terms, VirtualCall
+from virtual_call import BELOW_BYTES, TERMS, Terms, VirtualCall
 
-from sinchphone.audio.frame import RATE, Samples
+from sinchphone.audio.frame import RATE, Samples, silence
+from sinchphone.protocol.rtp.packet import is_rtcp
 
 SECONDS = 20
 SETTLED_S = 5
@@ -161,6 +162,33 @@ def test_all_that_is_sent_stays_within_a_limit(name: str, kbps: int) -> None:
     call.listen(np.zeros(SECONDS * RATE, np.int16))
     assert max(rate(call, second, second + 1) for second in range(SECONDS - 1)) <= kbps
     assert rate(call, SETTLED_S, SECONDS) > 0.6 * min(kbps, 70)
+
+
+class BothSpeak(VirtualCall):
+    """Counts all that the speaker sends while the far end speaks too: reports and feedback, with what is below RTP."""
+
+    def __post_init__(self) -> None:
+        self.sent: list[tuple[float, int]] = []
+        super().__post_init__()
+
+    def _say(self, index: int) -> None:
+        super()._say(index)
+        if not index:
+            self.listener.open()
+        self._far_leg.send(silence())
+
+    def _transmit(self, packet: bytes) -> bool:
+        self.sent.append((self._now, len(packet) + BELOW_BYTES + 4 * is_rtcp(packet)))
+        return super()._transmit(packet)
+
+
+@pytest.mark.parametrize("kbps", [20, 24, 32, 48])
+@pytest.mark.parametrize("name", ["clean", "20 %", "80 kbit/s beside TCP"])
+def test_reports_feedback_and_what_is_sent_again_are_within_the_limit_too(name: str, kbps: int) -> None:
+    call = BothSpeak(LADDER, named(name), 3, max_kbps=kbps, codec=False)
+    call.listen(np.zeros(SECONDS * RATE, np.int16))
+    seconds = [sum(size for at, size in call.sent if 0 <= begun - at < 1) * 8e-3 for begun, _ in call.sent]
+    assert max(seconds) <= kbps
 
 
 def test_others_who_begin_to_send_get_their_share_soon() -> None:

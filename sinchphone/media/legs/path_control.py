@@ -26,6 +26,7 @@ from sinchphone.protocol.rtp.sequence import SEQUENCES
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_BYTES, Arrivals, TransportFeedback, number_packet, packet_number
 
 BELOW_BYTES: Final = 38  # of a packet, below RTP: IPv4, UDP, the tag of SRTP
+_INDEX_BYTES: Final = 4  # of a packet of RTCP, above that (RFC 3711 3.4)
 _UNTIL_SEEN: Final = 0.3  # [s] a report may be late after the loss that it tells of
 _FEEDBACK_FRESH: Final = 3.0  # [s] after which reports must do again
 _FEEDBACK_BYTES: Final = 120  # of one packet of feedback, about
@@ -36,6 +37,9 @@ _MEAN: Final = 0.88  # of a limit: Opus spends more on loud moments, and less on
 _MARGIN: Final = 1.15  # over what a stream has spent
 _PEAK_SECONDS: Final = 10.0  # in which half of a peak is forgotten: pauses in what people say are shorter
 _RESENT_SECONDS: Final = 2.0  # in which what is sent again is counted: as much will be,
+_CONTROL_SECONDS: Final = 2.0  # in which RTCP is counted where all that is sent has a limit,
+_REPORTS_LEAST, _FEEDBACK_LEAST = 1_000.0, 3_000.0  # [bit/s] and no less than so much is left for it: for reports, or with feedback
+_ROOM_SHARE: Final = 0.85  # of that limit: what is sent anew, and reports, may be more in one second than in the next
 _RESENT_MOST: Final = 0.15  # of the budget: more is asked for only where a queue of others is full
 _FIRST_SECONDS: Final = 0.6  # in which the sound shows what it needs, and the peer how fast the path is
 _PADDED: Final = 5  # packets of a second, at most
@@ -43,7 +47,8 @@ _ROOMY: Final = 1 << 20
 
 
 class PathControl:
-    """In the media thread only. ``transmit`` takes a packet and says whether it went out; ``max_kbps`` bounds the sum of all of them."""
+    """In the media thread only. ``transmit`` takes a packet and says whether it went out; ``max_kbps`` bounds all of them in any second,
+    RTCP too."""
 
     def __init__(
         self, transmit: Callable[[bytes], bool], *, max_kbps: int | None = None, clock: Callable[[], float] = time.monotonic
@@ -51,6 +56,8 @@ class PathControl:
         self._most = math.inf if max_kbps is None else 1000.0 * max_kbps
         self._spent: deque[tuple[float, int]] = deque()  # when, and bytes, of the last second's packets
         self._resent: deque[tuple[float, int]] = deque()  # when, and bytes, of the last packets that were sent again
+        self._feedback_seconds = self._between_feedback()
+        self._controls: deque[tuple[float, int]] = deque()  # when, and bytes, of the last packets of RTCP, where there is a limit
         self._transmit = transmit
         self._clock = clock
         self._controller = CongestionController()
@@ -82,19 +89,50 @@ class PathControl:
         """What a stream that has told its demand may send [bit/s], headers included: sound first, pictures what is left."""
         budget = max(self._controller.budget, UNTOLD) if self._is_untold() else self._controller.budget
         again = min(self._resent_rate(), _RESENT_MOST * budget)
-        return allocate(min(budget - again, _MEAN * self._most), self._demands).get(ssrc, 0.0)
+        return allocate(min(budget - again, self._bound()), self._demands).get(ssrc, 0.0)
+
+    def _bound(self) -> float:
+        """What streams may send where all that is sent has a limit [bit/s]: that without RTCP, and with room for loud moments."""
+        if math.isinf(self._most):
+            return math.inf
+        least = _REPORTS_LEAST if self._extension is None else _FEEDBACK_LEAST
+        return max(0.0, _MEAN * self._most - max(least, self._rate_of(self._controls, _CONTROL_SECONDS)))
+
+    def _rate_of(self, sent: deque[tuple[float, int]], seconds: float) -> float:
+        """Of packets that went out lately [bit/s]; older ones are forgotten."""
+        since = self._clock() - seconds
+        while sent and sent[0][0] <= since:
+            sent.popleft()
+        return sum(size for _, size in sent) * 8 / seconds
+
+    def _between_feedback(self) -> tuple[float, float]:
+        """The least and the most time between two packets of feedback [s]: a limit has no more than the same share for them."""
+        least, most = _FEEDBACK_SECONDS
+        own = 8 * _FEEDBACK_BYTES / (_FEEDBACK_SHARE * self._most)
+        return max(least, own), max(most, own)
+
+    def control(self, packet: bytes) -> bytes:
+        """A packet of RTCP that goes out now: it's within the limit too."""
+        if not math.isinf(self._most):
+            size = len(packet) + BELOW_BYTES + _INDEX_BYTES
+            self._controls.append((self._clock(), size))
+            self._note_spent(size)
+        return packet
+
+    def _note_spent(self, size: int) -> None:
+        now = self._clock()
+        while self._spent and self._spent[0][0] <= now - 1.0:
+            self._spent.popleft()
+        self._spent.append((now, size))
 
     def _resent_rate(self) -> float:
         """What was sent again lately [bit/s]."""
-        since = self._clock() - _RESENT_SECONDS
-        while self._resent and self._resent[0][0] <= since:
-            self._resent.popleft()
-        return sum(size for _, size in self._resent) * 8 / _RESENT_SECONDS
+        return self._rate_of(self._resent, _RESENT_SECONDS)
 
     def resend(self, packet: bytes) -> None:
-        """Send an RTP packet that was sent before, if there is room for it: not in a queue that others keep full."""
+        """Send an RTP packet that was sent before, if there is room for it and the next new one: not in a queue that others keep full."""
         size = len(packet) + BELOW_BYTES
-        if size <= self.room and not self._controller.is_beside_others(self._clock()):
+        if 2 * size <= self.room and not self._controller.is_beside_others(self._clock()):
             self._resent.append((self._clock(), size))
             self.send(packet)
 
@@ -118,7 +156,7 @@ class PathControl:
             stream: demand if stream == ssrc else replace(demand, most=min(demand.most, self._spending(stream, now)))
             for stream, demand in self._demands.items()
         }
-        return allocate(min(self._controller.budget, _MEAN * self._most), demands).get(ssrc, 0.0)
+        return allocate(min(self._controller.budget, self._bound()), demands).get(ssrc, 0.0)
 
     def _spending(self, ssrc: int, now: float) -> float:
         """The highest rate of the last seconds, about."""
@@ -143,14 +181,16 @@ class PathControl:
 
     def steady_share(self, ssrc: int) -> float:
         """The same once the queue of now is gone."""
-        return allocate(min(self._controller.steady, _MEAN * self._most), self._demands).get(ssrc, 0.0)
+        return allocate(min(self._controller.steady, self._bound()), self._demands).get(ssrc, 0.0)
 
     @property
     def room(self) -> int:
         """Bytes that may be sent beside the streams at this moment, headers included."""
         if math.isinf(self._most):
             return _ROOMY
-        return int(self._most / 8) - sum(size for at, size in self._spent if at > self._clock() - 1.0)
+        now = self._clock()
+        seconds = 0.0 if self._begun_at is None else min(1.0, now - self._begun_at)  # the rest of the first one is for what is new
+        return int(_ROOM_SHARE * self._most / 8 * seconds) - sum(size for at, size in self._spent if at > now - 1.0)
 
     def is_congested(self, since: float) -> bool:
         """Whether what got lost after that moment fell out of a queue of ours."""
@@ -180,7 +220,7 @@ class PathControl:
             return packet
         sent = self._numbered.rate(now)
         padding = link.padding(sent, now)
-        return pad_packet(packet, padding) if sent + _PADDED * 8 * padding <= _MEAN * self._most else packet
+        return pad_packet(packet, padding) if sent + _PADDED * 8 * padding <= self._bound() else packet
 
     def send(self, packet: bytes) -> bool:
         """Send an RTP packet; whether it went out."""
@@ -196,9 +236,7 @@ class PathControl:
             self._numbered.add(self._number, size, now, padding)
             self._number = (self._number + 1) % SEQUENCES
         if not math.isinf(self._most):
-            while self._spent and self._spent[0][0] <= now - 1.0:
-                self._spent.popleft()
-            self._spent.append((now, size))
+            self._note_spent(size)
         if not self._transmit(packet):
             return False
         self._sent_bytes[ssrc] += size
@@ -225,11 +263,11 @@ class PathControl:
         self._arrivals.note(number, now)
         self._octets += len(packet) + BELOW_BYTES
         since = now - self._told_at
-        least, most = _FEEDBACK_SECONDS
+        least, most = self._feedback_seconds
         if since >= most or (since >= least and _FEEDBACK_SHARE * self._octets > _FEEDBACK_BYTES):
             self._octets, self._told_at = 0, now
             for feedback in self._arrivals.encode(sender, int.from_bytes(packet[8:12], "big"), cname):
-                self._transmit(feedback)
+                self._transmit(self.control(feedback))
 
     def fed_back(self, feedback: TransportFeedback) -> bool:
         """The peer tells when numbered packets came; whether it's the first that it tells of one of them."""

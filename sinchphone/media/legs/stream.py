@@ -158,7 +158,8 @@ class Stream:
         """The RTCP packet for this moment (RFC 3550 6.4)."""
         self._inbound.expire()
         self._outbound.follow_path()  # a peer that never tells anything isn't waited for
-        return encode_report(RtcpReport(self._outbound.ssrc, self._outbound.report(self._wall()), self._inbound.report()), self._cname)
+        report = RtcpReport(self._outbound.ssrc, self._outbound.report(self._wall()), self._inbound.report())
+        return self.path.control(encode_report(report, self._cname))
 
     def next_report_s(self, mean: float = _REPORT_SECONDS) -> float:
         """How long to wait before the next one: at random, lest many reports come at once (RFC 3550 6.2)."""
@@ -220,7 +221,7 @@ class Stream:
         """For packets that didn't come."""
         wanted = self._inbound.wanted() if self.agreement is not None and self.agreement.repair.nack else None
         if wanted is not None:
-            self._transmit(encode_nack(self._outbound.ssrc, wanted, self._cname))
+            self._transmit(self.path.control(encode_nack(self._outbound.ssrc, wanted, self._cname)))
 
     def _digit_heard(self, digit: Digit) -> None:
         self._tell(PortDigitHeard(digit=digit.digit, duration_ms=digit.duration_ms))
