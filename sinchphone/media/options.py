@@ -1,5 +1,6 @@
 """What can be configured of sound devices, of what is done to the microphone's sound, and of cameras. Imports no library of theirs."""
 
+import re
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
@@ -23,17 +24,18 @@ STANDARD_INPUT: Final = "-"  # in place of a file's path
 RECORDER_CLOSES_SECONDS: Final = 3.0  # how long a person waits after Ctrl-C
 _LEAST_KBPS: Final = 20  # of speech with its headers
 _MOST_KBPS: Final = 1000
+_FEW_DIGITS: Final = re.compile(r"[0-9]{1,4}")
 _DEFAULT_TONES: Final = "europe"
 
 
 def _device(value: object) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("must be a device's index or part of its name")
-    return int(value) if str(value).isdecimal() else str(value)
+    return int(value) if _FEW_DIGITS.fullmatch(str(value)) else str(value)
 
 
 def _kbps(value: object) -> int:
-    if isinstance(value, bool) or not str(value).isdecimal() or not _LEAST_KBPS <= int(str(value)) <= _MOST_KBPS:
+    if isinstance(value, bool) or not _FEW_DIGITS.fullmatch(str(value)) or not _LEAST_KBPS <= int(str(value)) <= _MOST_KBPS:
         raise ValueError(f"must be a number from {_LEAST_KBPS} to {_MOST_KBPS}")
     return int(str(value))
 
