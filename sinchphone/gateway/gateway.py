@@ -27,24 +27,7 @@ from sinchphone.signaling.dialect import CallRequest, Domain
 async def open_gateway(options: GatewayOptions, parts: GatewayParts, *, certificate: Certificate | None = None) -> "Gateway":
     """A gateway that listens for phones, where that's wanted. ``certificate``: for SIP over TLS. Raises ConfigError, NetworkError and
     MediaError."""
-    runtime = await open_runtime(
-        options,
-        applications=parts.applications,
-        media=parts.media,
-        rooms=parts.rooms,
-        calls=parts.calls,
-        broker=parts.broker,
-        directory=parts.directory,
-        addresses=parts.addresses,
-        usage=parts.usage,
-        recordings=parts.recordings,
-        url=parts.url,
-        record=parts.record,
-        bad_line=parts.bad_line,
-        phones=parts.phones,
-        trunks=parts.trunks,
-        certificate=certificate,
-    )
+    runtime = await open_runtime(options, parts, certificate)
     return Gateway(options, parts.calls, runtime)
 
 
@@ -99,7 +82,7 @@ class Gateway:
         replaces = request.headers.get(REPLACES_HEADER, "")
         if replaces:  # of a call that doesn't go through here the exchange knows
             ours = self._runtime.context.open_calls.find(replaces, application.key)
-            return self._runtime.answer if ours is not None else None
+            return self._runtime.control.answer if ours is not None else None
         call = Dialling(
             source=Source.USER,
             caller=CallerName(Domain.MXP, "", request.caller_id or None),
@@ -108,7 +91,7 @@ class Gateway:
         )
         if self._backends.of(application.key) is None and self._is_the_exchanges(application, call):
             return None
-        return self._runtime.answer
+        return self._runtime.control.answer
 
     def _is_the_exchanges(self, application: Application, call: Dialling) -> bool:
         """Whether no phone and no carrier has a part in it: a room, an attendant, or a user who has no phone at present. Who rings doesn't

@@ -7,23 +7,15 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.exchange.access.intake import Intake
 from sinchphone.exchange.access.local_addresses import is_this_machine
-from sinchphone.exchange.calls.calls import Calls
-from sinchphone.exchange.calls.line import CallLine
 from sinchphone.exchange.calls.usage import UsageRecords
-from sinchphone.exchange.conference.rooms import Rooms
-from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.destinations.gateway import GatewayParts
 from sinchphone.exchange.options import Certificate
 from sinchphone.exchange.processes.phones import PhoneRows
-from sinchphone.exchange.processes.trunks import TrunkRows
-from sinchphone.exchange.pubsub.broker import Broker
-from sinchphone.exchange.record.record import EventRecord
-from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.gateway.call_control import CallControl
 from sinchphone.gateway.call_records import CallRecords
 from sinchphone.gateway.callbacks.announcements import Announcements
@@ -44,8 +36,6 @@ from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
 from sinchphone.gateway.trunk.trunk_lines import TrunkLines
 from sinchphone.gateway.trunk.trunk_registration import SharedTrunk, TrunkRegistration
-from sinchphone.media.network.simulated_line import SimulatedLine
-from sinchphone.media.thread import MediaThread
 
 
 class GatewayRuntime:
@@ -70,70 +60,52 @@ class GatewayRuntime:
         """Where phones register over TLS."""
         return self._agents.sip_tls_address
 
-    async def answer(self, line: CallLine) -> None:
-        """Carry a user's call to its end."""
-        await self.control.answer(line)
-
     async def close(self) -> None:
         """Free everything; calls are over by then. May be called twice."""
         await self._stack.aclose()
 
 
-async def open_runtime(
-    options: GatewayOptions,
-    *,
-    applications: Mapping[str, str],
-    media: MediaThread,
-    rooms: Rooms,
-    calls: Calls,
-    broker: Broker,
-    directory: Directory,
-    addresses: AddressPolicy,
-    usage: UsageRecords,
-    recordings: Recordings,
-    url: str,
-    record: EventRecord,
-    bad_line: SimulatedLine | None = None,
-    phones: PhoneRows | None = None,
-    trunks: TrunkRows | None = None,
-    certificate: Certificate | None = None,
-) -> GatewayRuntime:
-    """A gateway that listens for phones, where that's wanted. ``applications`` as in ``ExchangeOptions``: the first is the one that SIP
-    callers belong to; ``certificate``: for SIP over TLS. Raises ConfigError, NetworkError and MediaError."""
+async def open_runtime(options: GatewayOptions, parts: GatewayParts, certificate: Certificate | None) -> GatewayRuntime:
+    """A gateway that listens for phones, where that's wanted. ``certificate``: for SIP over TLS. Raises ConfigError, NetworkError and
+    MediaError."""
     ready: asyncio.Future[CallControl] = asyncio.get_running_loop().create_future()
 
     async def take(call: SipCall, side: SipSide) -> None:  # calls that come while the gateway is put together wait
         await (await asyncio.shield(ready)).take(call, side)
 
     async with AsyncExitStack() as stack:
-        media_backends = await _open_media_backends(MediaBackends(media, options.sip or SipSettings(), record, bad_line), stack)
-        announcements = _announcements(options.backend, addresses, stack)
-        backends = _connected(Backends(options.backend, applications, addresses, record), stack)
-        first = next(iter(applications), "")
-        shared = SharedTrunk(trunks, first) if trunks is not None else None
-        trunk, metering, lines = _trunk(options.trunk, usage, shared, stack)
-        registrar = await _registrar(options.sip, phones, first, stack)
-        agents = SipAgents(options.sip, trunk, registrar, take, certificate, record)
+        media_backends = await _open_media_backends(
+            MediaBackends(parts.media, options.sip or SipSettings(), parts.record, parts.bad_line), stack
+        )
+        announcements = _announcements(options.backend, parts.addresses, stack)
+        backends = _connected(Backends(options.backend, parts.applications, parts.addresses, parts.record), stack)
+        first = next(iter(parts.applications), "")
+        shared = SharedTrunk(parts.trunks, first) if parts.trunks is not None else None
+        trunk, metering, lines = _trunk(options.trunk, parts.usage, shared, stack)
+        registrar = await _registrar(options.sip, parts.phones, first, stack)
+        agents = SipAgents(options.sip, trunk, registrar, take, certificate, parts.record)
         stack.push_async_callback(agents.close)
         await agents.start()
-        addresses_of_trunk = _keep_trunk(trunk, agents.listening, shared, calls.intake, stack) if trunk is not None else None
+        addresses_of_trunk = _keep_trunk(trunk, agents.listening, shared, parts.calls.intake, stack) if trunk is not None else None
         context = GatewayContext(
-            event_record=record,
-            intake=calls.intake,
-            media=media,
+            event_record=parts.record,
+            intake=parts.calls.intake,
+            media=parts.media,
             media_backends=media_backends,
-            rooms=rooms,
+            rooms=parts.rooms,
             trunk=trunk,
             lines=lines,
             routes=Routes(options, trunk, is_ours=agents.is_ours),
-            legs=OutgoingLegs(calls, broker, directory, registrar, agents, first, trunk, addresses_of_trunk, metering, lines),
+            legs=OutgoingLegs(
+                parts.calls, parts.broker, parts.directory, registrar, agents, first, trunk, addresses_of_trunk, metering, lines
+            ),
             announcements=announcements,
             backends=backends,
             records=CallRecords(),
             default_application=first,
-            recordings=recordings,
-            addresses=addresses,
-            url=url,
+            recordings=parts.recordings,
+            addresses=parts.addresses,
+            url=parts.url,
             open_calls=OpenCalls(agents.call_of),
         )
         runtime = GatewayRuntime(context, agents, stack)
