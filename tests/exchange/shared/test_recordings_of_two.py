@@ -62,3 +62,17 @@ async def test_all_of_all_processes_are_listed_and_deleted_and_nobody_elses(both
 
 async def ask_status(http: aiohttp.ClientSession, exchange: Exchange, name: str) -> int:
     return int((await ask(http, exchange, "GET", f"{ROOTS[0]}/{name}"))[0])
+
+
+async def test_while_a_process_drains_others_give_out_its_recordings_which_are_gone_with_its_end(
+    both: Any, http: aiohttp.ClientSession
+) -> None:
+    name = made(both[0], "call-1", b"RIFF")
+    await both[0].drain()
+    for exchange in both:
+        assert (await ask(http, exchange, "GET", f"{ROOTS[0]}/{name}"))[2] == b"RIFF"
+    await both[0].close()
+    async with asyncio.timeout(20):  # until that one is missed it's asked, in vain (503)
+        while await ask_status(http, both[1], name) != 404:
+            await asyncio.sleep(0.1)
+    assert name.encode() not in (await ask(http, both[1], "GET", ROOTS[0]))[2]
