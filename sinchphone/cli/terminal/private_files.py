@@ -2,8 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Final
 
 from sinchphone.errors import OutputError
+
+NOT_WRITTEN_HINT: Final = "check the folder, and the space on the disk"
 
 
 def write_private(file: Path, content: bytes, *, force: bool) -> None:
@@ -16,4 +19,4 @@ def write_private(file: Path, content: bytes, *, force: bool) -> None:
     except FileExistsError as error:
         raise OutputError(f"{file} exists already", hint="--force overwrites it") from error
     except OSError as error:
-        raise OutputError(f"{file} can't be written: {error.strerror}", hint="check the folder, and the space on the disk") from error
+        raise OutputError(f"{file} can't be written: {error.strerror}", hint=NOT_WRITTEN_HINT) from error

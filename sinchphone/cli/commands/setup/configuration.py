@@ -10,6 +10,7 @@ from sinchphone.cli.commands.setup.config_questions import ask_at_terminal, aske
 from sinchphone.cli.control.schema import schema_text
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import CommonFlags, overview, with_flags
+from sinchphone.cli.terminal.private_files import NOT_WRITTEN_HINT
 from sinchphone.cli.terminal.text.escape import escape
 from sinchphone.config import config_files, user_file
 from sinchphone.credentials import secret_source
@@ -77,7 +78,7 @@ def init(
     except FileExistsError as error:
         raise ConfigError(f"{file} exists already", hint="--force overwrites it") from error
     except OSError as error:
-        raise ConfigError(f"{file} can't be written: {error.strerror}", hint="check the folder, and the space on the disk") from error
+        raise ConfigError(f"{file} can't be written: {error.strerror}", hint=NOT_WRITTEN_HINT) from error
     typer.echo(str(file))
     return ExitCode.OK
 
