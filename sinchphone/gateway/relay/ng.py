@@ -115,10 +115,10 @@ def _read(body: bytes) -> dict[str, Any]:
         raise MediaError("rtpengine's answer can't be read") from error
     if not isinstance(answer, dict):
         raise MediaError("rtpengine's answer can't be read")
-    match answer.get("result"):
-        case "ok" | "pong":
+    match answer.get("result"), answer.get("error-reason"):
+        case (("ok" | "pong"), _):
             return answer
-        case "load limit":
+        case ("load limit", _) | (_, "Ran out of ports"):
             raise FullError("rtpengine is at its limit of calls")
         case _:
             raise MediaError(f"rtpengine refused: {str(answer.get('error-reason', 'it gave no reason'))[:200]}")

@@ -66,10 +66,11 @@ def test_calls_are_spread_by_weight() -> None:
     assert {pool.order()[2].address[1] for _ in range(50)} == {3}
 
 
-async def test_a_call_stays_with_who_took_it_and_goes_on_to_another_where_one_is_silent_or_full() -> None:
+@pytest.mark.parametrize("full", [{"result": "load limit"}, {"result": "error", "error-reason": "Ran out of ports"}])
+async def test_a_call_stays_with_who_took_it_and_goes_on_to_another_where_one_is_silent_or_full(full: dict[str, str]) -> None:
     now = [100.0]
     async with engines(3) as made:
-        made[0].answer, made[1].answer = None, {"result": "load limit"}
+        made[0].answer, made[1].answer = None, full
         pool = pool_of(made, 5, 4, 3, draw=lambda: 0.5, now=lambda: now[0])
         link, found = await pool.place("offer")
         assert (link.address, found["result"]) == (made[2].address, "ok")
