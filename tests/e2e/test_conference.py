@@ -10,6 +10,7 @@ import aiohttp
 import numpy as np
 import pytest
 
+from sinchphone.audio.frame import Samples
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.engine.calls.call import Call, DigitHeard, DigitsSent
 from sinchphone.engine.client import SinchClient
@@ -31,19 +32,15 @@ class Guest:
     ear: Any
     call: Call
 
-    def hears(self, others: Sequence[float], absent: Sequence[float]) -> bool:
-        """Whether the last second holds the others' tones as loud as they are, nothing else to speak of, and none that is absent."""
-        heard = self.ear.last(1.0)
-        if len(heard) < 40_000 or not heard.any():
-            return False
-        there = all(abs(tone_dbfs(heard, hz) + 15.2) < 3 for hz in others)
-        return there and sum(share(heard, hz) for hz in others) > 0.95 and all(tone_dbfs(heard, hz) < FLOOR_DBFS for hz in absent)
-
     async def until(self, others: Sequence[float], absent: Sequence[float]) -> None:
+        """Waits until it hears the others' tones as loud as they are, nothing else to speak of, and none that is absent."""
+
+        def like(heard: Samples) -> bool:
+            there = all(abs(tone_dbfs(heard, hz) + 15.2) < 3 for hz in others)
+            return there and sum(share(heard, hz) for hz in others) > 0.95 and all(tone_dbfs(heard, hz) < FLOOR_DBFS for hz in absent)
+
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                while not self.hears(others, absent):
-                    await asyncio.sleep(0.1)
+            await self.ear.becomes(like, PATIENCE_S)
         except TimeoutError:
             heard = self.ear.last(1.0)
             found = {hz: round(tone_dbfs(heard, hz), 1) for hz in TONES}

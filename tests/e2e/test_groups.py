@@ -58,8 +58,8 @@ class Member:
     async def hears(self, hz: float) -> None:
         """In one of its calls."""
         async with asyncio.timeout(20):
-            while not any(ear.share(hz) > 0.8 for ear in self.ears):  # a busy machine stalls some of it
-                await asyncio.sleep(0.1)
+            while not any(ear.share(hz, 0.1) > 0.8 for ear in self.ears):  # a busy machine stalls longer stretches
+                await asyncio.sleep(0.02)
 
 
 class Unlucky(Member):

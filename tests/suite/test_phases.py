@@ -127,7 +127,7 @@ class Run:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_test_runs_once_and_no_phase_has_more_beside_it_than_it_bears(seed: int) -> None:
-    run = Run(6, seed, waiting=20, computing=30, sounding=10, measuring=10)
+    run = Run(6, seed, waiting=20, computing=30, sounding=30, measuring=10)
     run.until_the_end()
     assert sorted(run.done) == sorted(run.names)
     assert run.most[Phase.WAITING] > 2
@@ -137,7 +137,7 @@ def test_every_test_runs_once_and_no_phase_has_more_beside_it_than_it_bears(seed
 
 @pytest.mark.parametrize("seed", range(5))
 def test_many_short_ones_are_handed_out_some_at_a_time(seed: int) -> None:
-    run = Run(4, seed, waiting=20, computing=400, sounding=5, measuring=5)
+    run = Run(4, seed, waiting=20, computing=400, sounding=30, measuring=5)
     run.until_the_end(crash=f"{NAMES[Phase.COMPUTING]}::test_30")
     assert sorted([*run.done, *run.crashed]) == sorted(run.names)
     assert run.most[Phase.SOUNDING] == WIDTHS[Phase.SOUNDING]
@@ -146,7 +146,7 @@ def test_many_short_ones_are_handed_out_some_at_a_time(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_in_the_background_runs_what_computes_while_others_wait(seed: int) -> None:
-    run = Run(6, seed, in_background=2, waiting=60, computing=50, sounding=10, measuring=10)
+    run = Run(6, seed, in_background=2, waiting=60, computing=50, sounding=30, measuring=10)
     run.until_the_end()
     assert sorted(run.done) == sorted(run.names)
     background = run.processes[-2:]
@@ -166,7 +166,7 @@ def test_few_tests_run_with_processes_in_the_background_too(tests: dict[str, int
 @pytest.mark.parametrize("phase", Phase)
 def test_beside_processes_in_the_background_one_that_crashes_is_replaced(phase: Phase) -> None:
     culprit = f"{NAMES[phase]}::test_1"
-    run = Run(5, 3, in_background=2, waiting=20, computing=20, sounding=10, measuring=10)
+    run = Run(5, 3, in_background=2, waiting=20, computing=20, sounding=30, measuring=10)
     run.until_the_end(crash=culprit)
     assert run.crashed == [culprit]
     assert sorted([*run.done, culprit]) == sorted(run.names)
@@ -205,7 +205,7 @@ def test_few_tests_run_too(tests: dict[str, int]) -> None:
 @pytest.mark.parametrize("phase", Phase)
 def test_of_a_process_that_crashes_one_test_is_to_blame_and_the_others_run(phase: Phase) -> None:
     culprit = f"{NAMES[phase]}::test_3"
-    run = Run(4, 3, waiting=10, computing=10, sounding=10, measuring=10)
+    run = Run(4, 3, waiting=10, computing=10, sounding=30, measuring=10)
     run.until_the_end(crash=culprit)
     assert run.crashed == [culprit]
     assert sorted([*run.done, culprit]) == sorted(run.names)
