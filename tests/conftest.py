@@ -28,6 +28,7 @@ from tests.suite.bytecode import write_bytecode
 from tests.suite.guests import fetch_early, needs_guests
 from tests.suite.phases import LONG, PhasedScheduling, cores, hash_alike, may_be_tried_again, phase_of, processes_for, step_back, tell
 from tests.suite.pure_cpu import count_cpu
+from tests.suite.second_tries import tell_reasons
 from tests.suite.signals import reset_ignored_signals
 
 PATIENCE_SECONDS = 30.0
@@ -120,6 +121,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     if os.environ.get("PYTEST_XDIST_WORKER") == "gw0":
         fetch_early(item.path for item in session.items)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    tell_reasons(terminalreporter)
 
 
 def missing_package() -> str | None:
