@@ -29,7 +29,6 @@ from sinchphone.local.background.launch import Launch, LaunchError
 from sinchphone.local.background.settings import HostSettings, Started
 from sinchphone.local.configured_gateway import ConfiguredGateway
 from sinchphone.local.host_control import HostControl, InUseError
-from sinchphone.local.management import ExchangeManagement
 from sinchphone.local.probe import ExchangeProbe, Found, HostAnswer, release_of
 from sinchphone.local.signed_requests import SignedRequests
 from sinchphone.media.thread import MediaThread
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     import socket
 
     from sinchphone.exchange.server import Exchange
+    from sinchphone.local.management import ExchangeManagement
 
 FIND_SECONDS: Final = 12.0  # how long somebody who holds the port may take to answer: it may be starting, on a busy machine
 _FIND_PAUSE_SECONDS: Final = 0.02
@@ -119,8 +119,10 @@ class Local(LocalApplication):
         return self._url
 
     @property
-    def management(self) -> ExchangeManagement:
+    def management(self) -> "ExchangeManagement":
         """What can be asked of the exchange and told to it, with port 0 only once it's open. Raises LocalProtocolError before."""
+        from sinchphone.local.management import ExchangeManagement  # callbacks' vocabulary and texts, which no call needs
+
         return ExchangeManagement(SignedRequests(self.url, self.credentials))
 
     @property
