@@ -30,6 +30,7 @@ MAX_COPIES: Final = 3  # each makes the listener wait 20 ms more
 
 _RISE, _FALL = 0.5, 0.1  # loss is believed quickly and forgotten slowly,
 _USUAL: Final = 0.2  # but several copies are for what usually gets lost
+_INTERRUPTED: Final = 0.4  # of the packets of one report, and few before and after: no copy reaches over that
 _FEC_ON, _FEC_OFF = 0.01, 0.007  # share of packets lost
 _FEC_PERCENT: Final = range(5, 26)  # of loss that the encoder is told; it spends half its bits on copies at the upper end
 _COPY_ON: Final = (0.03, 0.17, 0.30)  # so much loss for the first copy, the second, the third
@@ -134,6 +135,7 @@ class RedundancyController:
         self._least_frames = 1  # in bursts that packets of fewer don't outlast
         self._loss = 0.0
         self._usual = 0.0
+        self._interrupted = False  # so much was lost in the last report alone
         self._reports = 0
         self._recent: deque[float] = deque(maxlen=_BEFORE)
         self._reported_at: float | None = None
@@ -186,7 +188,13 @@ class RedundancyController:
             self._choose(now)
 
     def reported(self, lost: float, now: float) -> None:
-        """The peer reports the share of packets lost since its last report, by the line and not out of a queue of ours."""
+        """The peer reports the share of packets lost since its last report, by the line and not out of a queue of ours.
+
+        Nothing follows from one report of a line that was interrupted for a moment, as in a hand-over: what comes after tells.
+        """
+        self._interrupted = not self._interrupted and lost > _INTERRUPTED
+        if self._interrupted:
+            return
         self._learn(lost, now)
         self._judge(lost, now)
         self._choose(now)

@@ -62,6 +62,20 @@ def test_a_little_loss_is_met_by_the_codec_alone() -> None:
     assert redundancy.setting == RedundancySetting(BITRATE, 0, 5)
 
 
+def test_a_line_that_was_interrupted_for_a_moment_gets_neither_copies_nor_correction() -> None:
+    redundancy = RedundancyController(fec=True, red=True)
+    for second in range(20):
+        redundancy.reported(0.6 if second == 10 else 0.0, float(second))
+        assert redundancy.setting == RedundancySetting(BITRATE)
+
+
+def test_a_line_that_loses_half_of_all_packets_is_believed_at_the_second_report() -> None:
+    redundancy = RedundancyController(fec=True, red=True)
+    redundancy.reported(0.5, 0.0)
+    redundancy.reported(0.5, 1.0)
+    assert redundancy.setting.copies == MAX_COPIES
+
+
 @pytest.mark.parametrize(("loss", "copies"), [(0.05, {1}), (0.10, {1}), (0.25, {2, 3})])
 def test_more_loss_is_met_by_copies_and_these_replace_the_codecs_own(loss: float, copies: set[int]) -> None:
     settled = Walk(lambda _: loss).go(40)[10:]
