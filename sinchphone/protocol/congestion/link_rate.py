@@ -67,10 +67,10 @@ class LinkRate:
             return
         _, size, fastest = min(self._recent, key=lambda each: each[2])
         alike = sorted(each for _, bytes_, each in self._recent if bytes_ <= size + _ALIKE)
-        if transit < fastest or alike[len(alike) // 2] - fastest > _JITTER:  # they stood in a queue, or this is no time to measure
-            return
+        if transit < fastest - _RESOLUTION or alike[len(alike) // 2] - fastest > _JITTER:
+            return  # they stood in a queue, or this is no time to measure
         if packet.size - size >= _LEAST_PADDING / 2:
-            self._paces.append((packet.sent_at, (transit - fastest) / (packet.size - size)))
+            self._paces.append((packet.sent_at, max(0.0, transit - fastest) / (packet.size - size)))
 
     def restart(self) -> None:
         """Transits are of another clock from now on."""

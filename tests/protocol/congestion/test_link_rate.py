@@ -48,6 +48,16 @@ def test_a_fast_link_is_too_fast_to_be_told(jitter: float) -> None:
     assert sound.link.rate(sound.now) == math.inf
 
 
+@pytest.mark.parametrize(("sooner", "rate"), [(0.0005, math.inf), (0.020, None)])
+def test_a_larger_packet_may_be_faster_by_chance_but_not_by_a_queue_of_the_others(sooner: float, rate: float | None) -> None:
+    link, sent = LinkRate(), SentPackets()
+    for frame in range(20):
+        padding = 80 if frame in (8, 12, 16) else 0
+        sent.add(frame, 130 + padding, frame * FRAME, padding)
+        link.arrived(sent.packets[-1], 5.0 - (sooner if padding else 0.0))
+    assert link.rate(20 * FRAME) == rate
+
+
 def test_where_packets_come_at_any_time_nothing_is_told() -> None:
     sound = Sound(10_000, jitter=0.040).talk(20)
     assert sound.link.rate(sound.now) is None
