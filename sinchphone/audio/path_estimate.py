@@ -72,7 +72,7 @@ class PathEstimate:
         self._forgot_at = -math.inf  # a queue
         self._loss = 0.0  # smoothed share of frames that were not there in time
         self._redundancy = 0.0  # [s] how far back a copy reaches
-        self._redundancy_at = 0.0
+        self._redundancy_at = -math.inf
         self._copied_at = -math.inf
         self._rebuilds: deque[tuple[float, float]] = deque(maxlen=_REBUILDS)  # when a lost frame could be rebuilt, and its transit then
         self._mends: deque[tuple[float, float]] = deque(maxlen=_MENDS)  # when a lost frame's spare came, and how late [s]
@@ -202,6 +202,8 @@ class PathEstimate:
 
     def _mending(self, now: float) -> float:
         """Enough for the spares of most lost frames that have one; 0 where there are few, or too late ones."""
+        if self._copied_at == -math.inf and now - self._redundancy_at < _REDUNDANCY_FRESH:
+            return 0.0  # forward error correction mends most of it, and sooner than what is sent again
         late = sorted(late for at, late in self._mends if now - at < _MENDS_FRESH and late <= _MAX_MEND)
         known = len(late) >= (_MENDS_KNOWN if self._copied_at == -math.inf else 1)
         if not known:

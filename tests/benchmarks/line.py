@@ -119,6 +119,7 @@ class Line:
         number = (sequence - self._first) % 0x10000
         self.sent += 1
         self.octets += size
+        shuffle = self._shuffle if number > self._highest else self._dice
         if number > self._highest:
             self._highest = number
             lost, late = self._packets[number % PACKETS]
@@ -128,7 +129,7 @@ class Line:
         if lost or passed is None or self._is_out(now - self._begun):
             self.lost += 1
             return None
-        if self._condition.reordered and self._shuffle.random() < self._condition.reordered:
+        if self._condition.reordered and shuffle.random() < self._condition.reordered:
             return passed + DELAY_S + self._condition.reorder_s
         self._last = max(self._last, passed + DELAY_S + late)
         return self._last

@@ -190,11 +190,11 @@ def _program(system: str) -> list[str]:
 
 
 def terms(system: str, sdp: str) -> str:
-    """A description as it is, or with what makes our bit rate libwebrtc's: no copies, nothing sent again, and a limit. Each packet is told
-    of (transport-wide feedback), as it is between the others."""
+    """A description as it is, or with what makes our bit rate libwebrtc's: no copies, and a limit. What is asked for is sent again, and
+    each packet told of (transport-wide feedback), as it is between the others."""
     if system != OURS_EQUAL:
         return sdp
-    lines = [line for line in sdp.splitlines() if not line.startswith(("a=rtpmap:63", "a=fmtp:63")) and not line.endswith(" nack")]
+    lines = [line for line in sdp.splitlines() if not line.startswith(("a=rtpmap:63", "a=fmtp:63"))]
     limited = [line.removesuffix(" 63") if line.startswith("m=") else line for line in lines]
     return "".join(f"{line};maxaveragebitrate={EQUAL_BITRATE}\r\n" if line.startswith("a=fmtp:111") else f"{line}\r\n" for line in limited)
 

@@ -21,6 +21,8 @@ LEARNT_S = 4.5  # how fast the line is, from reports alone: each tells of a step
 EQUAL, LADDER = TERMS
 PLAIN = Terms("nothing but Opus", red=False, nack=False)
 NACK = Terms("no copies", red=False)
+BARE = Terms("nothing but Opus, no correction", red=False, nack=False, fec=False)
+BARE_NACK = Terms("no copies, no correction", red=False, fec=False)
 LONG_MINUTES = 15
 LONG_FRAMES = LONG_MINUTES * 60 * 50
 STATM = Path("/proc/self/statm")
@@ -88,11 +90,21 @@ def test_with_the_ladder_most_of_what_is_lost_is_mended_soon(
     assert asked <= target
 
 
-def test_without_copies_what_is_sent_again_mends_it_at_the_price_of_the_round_trip(sound: Samples) -> None:
-    plain, _ = settled(VirtualCall(PLAIN, named("10 %"), 2), sound)
-    asking, target = settled(VirtualCall(NACK, named("10 %"), 2), sound)
+def test_without_copies_and_correction_what_is_sent_again_mends_it_at_the_price_of_the_round_trip(sound: Samples) -> None:
+    plain, _ = settled(VirtualCall(BARE, named("10 %"), 2), sound)
+    asking, target = settled(VirtualCall(BARE_NACK, named("10 %"), 2), sound)
     assert asking < 0.5 * plain
     assert 60 < target < 140
+
+
+def test_with_correction_what_is_sent_again_mends_what_is_heard_late_anyway_and_makes_nothing_later(sound: Samples) -> None:
+    plain, usual = settled(VirtualCall(PLAIN, named("Wi-Fi"), 2), sound)
+    asking, target = settled(VirtualCall(NACK, named("Wi-Fi"), 2), sound)
+    assert asking < 0.6 * plain
+    assert target == pytest.approx(usual, abs=5)
+    _, usual = settled(VirtualCall(PLAIN, named("10 %"), 2), sound)
+    _, target = settled(VirtualCall(NACK, named("10 %"), 2), sound)
+    assert target == pytest.approx(usual, abs=2)
 
 
 REPORTS = Terms("reports alone", numbering=None)

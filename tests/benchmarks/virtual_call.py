@@ -42,6 +42,7 @@ class Terms:
     max_bitrate: int | None = None
     red: bool = True
     nack: bool = True
+    fec: bool = True
     numbering: int | None = 3  # the header extension for transport-wide feedback
 
     @property
@@ -49,11 +50,11 @@ class Terms:
         """The same for both of them."""
         repair = RepairTerms(RED if self.red else None, frozenset({RED}), self.nack)
         number = OPUS.payload_type
-        opus = OpusWishes(fec=True, max_bitrate=self.max_bitrate)
+        opus = OpusWishes(fec=self.fec, max_bitrate=self.max_bitrate)
         return Agreement(OPUS, number, {number: OPUS}, opus=opus, repair=repair, numbering=self.numbering)
 
 
-TERMS = (Terms("libwebrtc's bit rate", SAME_BITRATE, red=False, nack=False), Terms("redundancy on"))
+TERMS = (Terms("libwebrtc's bit rate", SAME_BITRATE, red=False), Terms("redundancy on"))
 
 
 @dataclass

@@ -204,7 +204,8 @@ class Outbound:
     def resend(self, sequences: Iterable[int]) -> None:
         """The peer misses these packets: send those again that are still kept, but into no queue that they fell out of.
 
-        Nor where the path is too narrow for copies: there forward error correction mends most of it, with half the delay.
+        Nor where the path is too narrow for copies: there forward error correction mends most of it, with half the delay. Without copies,
+        which would have shown how much it carries, only over a link that is known to be fast.
         """
         now = self._clock()
         if self._agreement is None or not self._agreement.repair.nack or self._path.is_congested(now):
@@ -213,6 +214,8 @@ class Outbound:
         self._redundancy.requested(first, now)
         self.follow_path()
         if self._path.is_told and self._setting.fec_percent and self._redundancy.is_short:
+            return
+        if not self._setting.copies and not self._path.carries_more:
             return
         for packet in packets:
             self._path.resend(packet)

@@ -41,6 +41,7 @@ _CONTROL_SECONDS: Final = 2.0  # in which RTCP is counted where all that is sent
 _REPORTS_LEAST, _FEEDBACK_LEAST = 1_000.0, 3_000.0  # [bit/s] and no less than so much is left for it: for reports, or with feedback
 _ROOM_SHARE: Final = 0.85  # of that limit: what is sent anew, and reports, may be more in one second than in the next
 _RESENT_MOST: Final = 0.15  # of the budget: more is asked for only where a queue of others is full
+_FAST: Final = 2.0  # times as fast as what is sent is a link that carries some packets twice
 _FIRST_SECONDS: Final = 0.6  # in which the sound shows what it needs, and the peer how fast the path is
 _PADDED: Final = 5  # packets of a second, at most
 _ROOMY: Final = 1 << 20
@@ -135,6 +136,17 @@ class PathControl:
         if 2 * size <= self.room and not self._controller.is_beside_others(self._clock()):
             self._resent.append((self._clock(), size))
             self.send(packet)
+
+    @property
+    def carries_more(self) -> bool:
+        """Whether the link is known to be much faster than what is sent. Where the peer doesn't tell of each packet it can't be known, and
+        is believed."""
+        now, link = self._clock(), self._controller.link
+        return not self._is_fed_back(now) or (link is not None and link >= _FAST * self._numbered.rate(now))
+
+    def _is_fed_back(self, now: float) -> bool:
+        """Whether the peer tells of each packet, or did a moment ago."""
+        return self._fed_back_at is not None and now - self._fed_back_at < _FEEDBACK_FRESH
 
     @property
     def is_told(self) -> bool:
@@ -287,7 +299,7 @@ class PathControl:
             return
         round_trip = None if round_trip_ms is None else round_trip_ms / 1000
         sample = meter.report(block.highest_sequence, block.fraction_lost / 256, round_trip, now)
-        if sample is None or (self._fed_back_at is not None and now - self._fed_back_at < _FEEDBACK_FRESH):
+        if sample is None or self._is_fed_back(now):
             return
         self._told = True
         if self._controller.judge(sample, now):
