@@ -4,13 +4,11 @@ The figures (PESQ) are ``virtual_call.py``'s; here it's only how much had to be 
 """
 
 from itertools import pairwise
-from pathlib import Path
-from resource import getpagesize
 
 import numpy as np
 import pytest
 from line import CONDITIONS, PACKETS, Condition, Line, named
-from virtual_call import BELOW_BYTES, TERMS, Terms, VirtualCall
+from virtual_call import BELOW_BYTES, STATM, TERMS, Terms, VirtualCall, remembered
 
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.protocol.rtp.packet import is_rtcp
@@ -25,7 +23,6 @@ BARE = Terms("nothing but Opus, no correction", red=False, nack=False, fec=False
 BARE_NACK = Terms("no copies, no correction", red=False, fec=False)
 LONG_MINUTES = 15
 LONG_FRAMES = LONG_MINUTES * 60 * 50
-STATM = Path("/proc/self/statm")
 
 
 def babble(seconds: int) -> Samples:
@@ -245,17 +242,8 @@ def test_a_quarter_of_an_hour_of_a_bad_line_leaves_memory_as_it_was() -> None:
 
     50 bytes that were kept of each of the last ten minutes' packets would show.
     """
-    call = VirtualCall(LADDER, named("10 % in bursts of 3"), 1, codec=False)
-    silence = np.lib.stride_tricks.as_strided(np.zeros(1, np.int16), (LONG_FRAMES * 960,), (0,))
-    sizes: list[int] = []
-    call.each_minute = lambda: sizes.append(resident())
-    call.listen(silence)
+    sizes, call = remembered(LONG_MINUTES, named("10 % in bursts of 3"))
     assert call.line.sent > LONG_FRAMES
     assert call.line.lost > 0.09 * LONG_FRAMES
     assert len(sizes) == LONG_MINUTES
     assert sizes[-1] - sizes[4] < 1_500_000
-
-
-def resident() -> int:
-    """Bytes of this process in memory."""
-    return int(STATM.read_text().split()[1]) * getpagesize()

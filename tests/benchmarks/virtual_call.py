@@ -1,6 +1,7 @@
 """Half a call on a virtual clock: our sender, a line that loses and delays, our receiver. 36 s of speech in about 2 s.
 
 usage: python tests/benchmarks/virtual_call.py [--seeds N] [--sentences N] [CONDITION...]
+       python tests/benchmarks/virtual_call.py --minutes N      memory in a long call over a bad line, without speech and codec
 
 What the real thing has more, ``quality.py`` measures: sockets, threads, encryption, and everybody else.
 """
@@ -11,11 +12,13 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from resource import getpagesize
 from typing import Any, cast
 
 import numpy as np
 from figures import median, table
-from line import CONDITIONS, DELAY_S, FRAME_S, Condition, Line
+from line import CONDITIONS, DELAY_S, FRAME_S, Condition, Line, named
 from speech import Score, Speech, judge, speech
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples
@@ -31,6 +34,7 @@ RED = 63
 BLOCK = 480
 BELOW_BYTES = 38  # of a packet, below RTP: SRTP's tag, UDP, IPv4
 AFTER_S = 0.5
+STATM = Path("/proc/self/statm")
 SAME_BITRATE = 32_000  # libwebrtc's default for mono
 
 
@@ -227,6 +231,14 @@ class _NoCodec:
         self._bytes = round(setting.bitrate * FRAME_S / 8)
 
 
+def remembered(minutes: int, condition: Condition) -> tuple[list[int], VirtualCall]:
+    """Bytes of this process in memory at the end of each minute of a call in which the ladder spends all bits that it may."""
+    call, sizes = VirtualCall(TERMS[-1], condition, 1, codec=False), list[int]()
+    call.each_minute = lambda: sizes.append(int(STATM.read_text().split()[1]) * getpagesize())
+    call.listen(np.lib.stride_tricks.as_strided(np.zeros(1, np.int16), (minutes * 60 * RATE,), (0,)))
+    return sizes, call
+
+
 def measure(terms: Terms, condition: Condition, said: Speech, seed: int) -> tuple[list[Score], ReceiverStats, VirtualCall]:
     """One call."""
     call = VirtualCall(terms, condition, seed)
@@ -240,7 +252,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sentences", type=int, default=6)
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--minutes", type=int, default=0)
     given = parser.parse_args()
+    if given.minutes:
+        sizes, call = remembered(given.minutes, named("10 % in bursts of 3"))
+        told: dict[str, list[float | str]] = {f"minute {at}": [f"{sizes[at - 1] / 1024:.0f}"] for at in range(5, len(sizes) + 1, 5)}
+        print(table(f"{call.line.sent} packets", ["KiB in memory"], told))
+        return
     said = speech(given.sentences)
     for terms in TERMS:
         rows: dict[str, list[float | str]] = {}

@@ -246,6 +246,14 @@ async def test_the_limits_refuse_with_a_sentence_and_end_with_those_who_leave(ro
     enter(rooms, "e")
 
 
+async def test_a_hundred_may_be_in_a_room_and_no_more(media: MediaThread) -> None:
+    rooms = Rooms(media)
+    for number in range(100):
+        enter(rooms, str(number))
+    with pytest.raises(RefusedError, match="full: 100 people"):
+        enter(rooms, "one more")
+
+
 async def test_rooms_of_two_applications_are_not_the_same(rooms: Rooms) -> None:
     enter(rooms, "a")
     enter(rooms, "a", application="globex")

@@ -176,3 +176,34 @@ def test_the_peers_clock_begins_again_after_twelve_days_and_that_is_no_other_clo
     told.go(5, lambda now: (now + WRAP_SECONDS - 6) % WRAP_SECONDS)
     sample = told.go(3, lambda now: (now + WRAP_SECONDS - 6 + 0.2) % WRAP_SECONDS)
     assert sample.queue == pytest.approx(0.2, abs=1e-6)
+
+
+def test_what_is_told_as_missing_and_comes_after_others_is_not_lost() -> None:
+    """Each fifth packet is overtaken by the four that follow, and told of with the next ones."""
+    told = Told()
+    late: int | None = None
+    for _ in range(60):
+        numbers: list[tuple[int, float | None]] = [] if late is None else [(late, told.now + 0.02)]
+        late = told.number % 65_536
+        for step in range(5):
+            told.sent.add(told.number % 65_536, 160, told.now)
+            numbers.append((told.number % 65_536, told.now if step else None))
+            told.number += 1
+            told.now += FRAME
+        sample = told.meter.feedback(numbers)
+        assert sample is not None
+        assert sample.loss == 0.0
+
+
+def test_what_is_told_as_missing_and_never_comes_is_lost() -> None:
+    told = Told()
+    for _ in range(30):
+        numbers: list[tuple[int, float | None]] = []
+        for step in range(5):
+            told.sent.add(told.number % 65_536, 160, told.now)
+            numbers.append((told.number % 65_536, told.now if step else None))
+            told.number += 1
+            told.now += FRAME
+        sample = told.meter.feedback(numbers)
+    assert sample is not None
+    assert sample.loss == pytest.approx(0.2, abs=0.03)
