@@ -6,7 +6,7 @@ import pytest
 
 from sinchphone.errors import ConfigError
 from sinchphone.gateway.networks import Networks
-from sinchphone.gateway.options import SipSettings
+from sinchphone.gateway.options import SipSettings, TrunkOptions
 from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.sip.calls import Refused, SipCall, SipEnded, SipTarget
 from sinchphone.gateway.sip.options import SipOptions, TrunkPeer
@@ -90,3 +90,8 @@ def test_reading_what_a_gateway_can_be_told_loads_nothing_of_the_gateway() -> No
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     loaded = set(done.stdout.split())
     assert loaded == {"sinchphone.gateway", "sinchphone.gateway.options", "sinchphone.protocol", *LEAVES}
+
+
+def test_a_trunk_that_registers_needs_somebody_to_register_as() -> None:
+    with pytest.raises(ConfigError, match="needs a username"):
+        TrunkOptions(host="carrier.example", register=True)
