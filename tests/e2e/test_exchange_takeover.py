@@ -160,7 +160,7 @@ async def test_one_of_an_older_version_is_replaced(here: Machine, monkeypatch: p
 
 async def test_one_of_an_older_version_is_used_while_somebody_calls(here: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     exchange, told = await _host_of_another_version(here, monkeypatch, "0.0.9")
-    monkeypatch.setattr(exchange._calls, "going_on", lambda _: 1)
+    monkeypatch.setattr(exchange._calls.open, "going_on", lambda _: 1)
     background = HostSettings(folder=here.state, exchange=ExchangeOptions(port=here.port))
     async with Local(here.state, port=here.port, background=background) as local:
         assert local.take_news() == [KeptHost(older=True)]
