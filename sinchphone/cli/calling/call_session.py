@@ -119,6 +119,7 @@ class CallSession:
                     group.create_task(self._told.follow(), name="call events"),
                     group.create_task(self.seeing.follow(), name="picture events"),
                 }
+                dialling = group.create_task(self._dial(), name="digits")
                 others = [group.create_task(work, name="conversation") for work in self._companions()]
                 await self._follow_states()
                 for task in others:
@@ -126,7 +127,9 @@ class CallSession:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._call.closed(), FINISH_S)
                     await asyncio.wait(to_the_end, timeout=FINISH_S)
-                for task in to_the_end:
+                    if self._dialler.sending:  # the peer may hang up on what it has heard
+                        await asyncio.wait({dialling}, timeout=FINISH_S)
+                for task in (*to_the_end, dialling):
                     task.cancel()
         return self._judged()
 
@@ -149,7 +152,6 @@ class CallSession:
         wishes = self._wishes
         return [
             self._follow_stop(),
-            self._dial(),
             self._refresh(),
             *([self.seeing.show()] if self._call.pictures is not None else []),
             *([self._limit_ringing(wishes.ring_timeout)] if wishes.ring_timeout is not None and self._call.outbound else []),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sinchphone.errors import MediaError
 from sinchphone.media.sound import PipeEnded, PlayFinished, PlayStarted, RecordFinished, RecordStarted, SoundWarning
 from sinchphone.protocol.call.states import Cause, State
 
@@ -44,7 +45,9 @@ def a_call(*events: Any, refuses: Exception | None = None, hold_digits: bool = F
 
 
 async def never(_: str) -> None:
-    await asyncio.sleep(LIMIT_SECONDS)
+    """As a port that is closed meanwhile."""
+    await asyncio.sleep(0.1)
+    raise MediaError("the digits could not be sent to their end")
 
 
 def outcomes(ran: Any) -> list[tuple[str, str]]:
@@ -104,6 +107,21 @@ def test_digits_that_the_end_cuts_off_are_told(platform: Any, sinchphone: Run) -
     ran = sinchphone("call", "bob", "--dtmf", "WW123", "--json")
     assert outcomes(ran) == [("dtmf", "cut_short")]
     assert ran.code == 12
+
+
+def test_digits_are_sent_where_the_peer_hangs_up_on_hearing_them(platform: Any, sinchphone: Run) -> None:
+    async def script(call: Any) -> None:
+        async def until_the_end(_: str) -> None:
+            call.end(Cause.HUNG_UP, "peer")
+            await asyncio.sleep(0.1)
+
+        call.dtmf = until_the_end
+        call.enter(*UP)
+
+    platform.outgoing = script
+    ran = sinchphone("call", "bob", "--dtmf", "W9", "--json")
+    assert outcomes(ran) == [("dtmf", "done")]
+    assert ran.code == 0
 
 
 def test_hanging_up_after_play_waits_for_the_digits_too(platform: Any, sinchphone: Run) -> None:

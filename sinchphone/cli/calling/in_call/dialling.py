@@ -8,6 +8,7 @@ from sinchphone.cli.terminal.keyboard.parser import Paste
 from sinchphone.cli.terminal.output.events.events import Warned
 from sinchphone.cli.terminal.text.counting import counted
 from sinchphone.errors import SinchphoneError
+from sinchphone.protocol.call.states import State
 from sinchphone.protocol.digits import MAX_DIGITS
 
 if TYPE_CHECKING:
@@ -21,11 +22,12 @@ _WRITTEN_BETWEEN: Final = " \t\r\n-.()/"  # how people group digits: no loss
 
 
 class Dialler:
-    """Takes digits at any time and sends them once ``run`` runs. ``shown``: those that were dialled last."""
+    """Takes digits at any time, sends them once ``run`` runs. ``shown``: those dialled last; ``sending``: some are under way."""
 
     def __init__(self, session: "Session", call: "Call", first: str | None, first_over: Callable[[str | None], None]) -> None:
         """``first``: what is dialled before anything else; ``first_over`` is told when it was sent, or why not."""
         self.shown = ""
+        self.sending = False
         self._session = session
         self._call = call
         self._first, self._first_over = first, first_over
@@ -54,16 +56,21 @@ class Dialler:
             self._session.note(f"pasted: {counted(others, 'character')} can't be dialled")
 
     async def run(self) -> None:
-        """Send digits as they come. Runs until it's cancelled."""
-        while True:
+        """Send digits as they come, until the call is over or this is cancelled. Of what its end cuts off, the end says why."""
+        while self._call.state is not State.ENDED:
             digits = await self._waiting.get()
             self.shown = (self.shown + digits)[-SHOWN_DIGITS:]
+            self.sending = True
             try:
                 await self._call.dtmf(digits)
                 self._over(None)
             except SinchphoneError as error:
+                if self._call.state is State.ENDED:
+                    return
                 self._over(str(error))
                 self._session.tell(Warned(message=f"{digits} was not dialled: {error}", hint=error.hint or None))
+            finally:
+                self.sending = False
             if self._dropped and self._waiting.empty():
                 self.tell_dropped()
 
