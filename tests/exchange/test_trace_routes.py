@@ -70,6 +70,12 @@ async def test_an_unknown_call_is_said_to_be_unknown(phone: MakePhone, name: str
     assert (answer.status, answer.body["message"].split(",")[0]) == (404, "there is no such call in the record")
 
 
+async def test_before_the_first_call_there_is_no_last_one(phone: MakePhone) -> None:
+    ada = await phone("ada").registered()
+    answer = await get(ada, "/calls/last")
+    assert (answer.status, answer.body["message"]) == (404, "no call is in the record yet")
+
+
 async def test_planted_secrets_are_seen_nowhere(phone: MakePhone, exchange: Exchange) -> None:
     ada, session_key = await a_call(phone, headers={"password": FAKE, "x-note": f"token={FAKE}"})
     nested = {"credential": FAKE, "note": json.dumps({"secret": FAKE})}

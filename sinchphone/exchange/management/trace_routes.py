@@ -22,7 +22,7 @@ from sinchphone.exchange.management.access import ManagementAccess, json_answer
 from sinchphone.exchange.management_paths import TRACE_PATH, TRACED_CALLS_PATH
 from sinchphone.exchange.refusals import not_found, too_many
 from sinchphone.exchange.tracing.summaries import CallSummary
-from sinchphone.exchange.tracing.tracer import Tracer
+from sinchphone.exchange.tracing.tracer import LAST, Tracer
 from sinchphone.protocol.trace.event import TraceEvent
 from sinchphone.protocol.trace.pcapng import write_pcapng
 
@@ -70,7 +70,10 @@ class TraceRoutes:
 
     async def _find(self, request: web.Request) -> tuple[Application, CallSummary]:
         application, _ = await self._access.receive(request)
-        call = self._tracer.call(application, request.match_info["call"])
+        name = request.match_info["call"]
+        call = self._tracer.call(application, name)
+        if call is None and name == LAST:
+            raise not_found("no call is in the record yet")
         if call is None:
             raise not_found("there is no such call in the record, or more than one begins so")
         return application, call
