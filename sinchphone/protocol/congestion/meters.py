@@ -12,9 +12,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 
 _WINDOW: Final = 1.0  # [s] of arrivals that the rate is taken from
 _FEWEST: Final = 5  # packets, for a rate
-_OTHER_CLOCK: Final = (
-    10.0  # [s] that a packet takes longer or shorter than the one before: no queue is so long, the peer's clock is another
-)
+_OTHER_CLOCK: Final = 10.0  # [s] that a packet takes longer or shorter than the one before: no queue is so long
 _REORDERED: Final = 0.15  # [s] a packet may be overtaken for so long, else it's lost
 _SLOWEST: Final = 0.9  # of what arrives: a link that is slower was only busy when it was measured
 _CHANGED: Final = 0.1  # of the time that it takes
