@@ -89,8 +89,15 @@ class RedisStore:
         await self._check()
         for one in self._secrets:
             lose = partial(self._must_look.add, one)
-            told: dict[str, Any] = {"take": self._take, "lost": lose, "is_reached": lambda: self.is_reached}
-            box = self._boxes[one] = CommitQueue(self.pipeline(one), one, self.process, self._bounds, **told)
+            box = self._boxes[one] = CommitQueue(
+                self.pipeline(one),
+                one,
+                self.process,
+                self._bounds,
+                take=self._take,
+                lost=lose,
+                is_reached=lambda: self.is_reached,
+            )
             self._contents[one] = await patiently(self._name_contents(box))
             await patiently(self._read_all(box))
 
