@@ -57,7 +57,7 @@ class Dialler:
 
     async def run(self) -> None:
         """Send digits as they come, until the call is over or this is cancelled. Of what its end cuts off, the end says why."""
-        while self._call.state is not State.ENDED:
+        while not self._is_over():
             digits = await self._waiting.get()
             self.shown = (self.shown + digits)[-SHOWN_DIGITS:]
             self.sending = True
@@ -65,7 +65,7 @@ class Dialler:
                 await self._call.dtmf(digits)
                 self._over(None)
             except SinchphoneError as error:
-                if self._call.state is State.ENDED:
+                if self._is_over():
                     return
                 self._over(str(error))
                 self._session.tell(Warned(message=f"{digits} was not dialled: {error}", hint=error.hint or None))
@@ -73,6 +73,9 @@ class Dialler:
                 self.sending = False
             if self._dropped and self._waiting.empty():
                 self.tell_dropped()
+
+    def _is_over(self) -> bool:
+        return self._call.state is State.ENDED
 
     def _over(self, failure: str | None) -> None:
         if self._first is not None:
