@@ -32,8 +32,10 @@ async def test_the_user_who_has_the_number_is_called_and_both_hear_each_other(
         ear, sound = town.ear(440)
         await incoming.answer(sound=sound)
         await ear.hears(620)
-        await incoming.hang_up()
         async with asyncio.timeout(LIMIT_S):
+            while (await call.look()).heard_s <= 0.5:
+                await asyncio.sleep(0.1)
+            await incoming.hang_up()
             ended = await call.ended()
         assert ended.failure is None
         assert ended.heard_s > 0.5

@@ -1,7 +1,7 @@
 """What the pure rooms' tests cost: their CPU is counted in each process of a whole run, summed, and more than the limit fails the run.
 
 A second is told by a loop of Python that is run beside the tests now and then: on a machine that is slower, or whose cores are shared, it
-is slower too, even by more than the tests: those that take 15 s alone take 10 s by the loop, beside others in a whole run.
+is slower too, though not by as much as the tests: those that take 15 s alone take 20 s by the loop, beside others in a whole run.
 """
 
 import time
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-LIMIT_SECONDS: Final = 14.0  # by the loop: 20 s alone
+LIMIT_SECONDS: Final = 26.0  # by the loop, in a whole run: 20 s alone
 PURE: Final = ("audio", "picture", "protocol")
 _LOOP_STEPS: Final = 400_000
 _LOOP_SECONDS: Final = 0.009  # of CPU that the loop takes on the machine whose seconds these are

@@ -18,7 +18,7 @@ from sinchphone.picture.bar_code import PictureCode, read_code
 from sinchphone.picture.frame import Picture, even
 
 PROGRAM = Path(__file__).with_name("picture_on_terminal.py")
-PATIENCE_S = 25.0
+PATIENCE_S = 60.0  # beside other tests that are just starting
 TERMINALS = {
     "xterm": ("Sixels", ["xterm", "-ti", "vt340", "-xrm", "XTerm*numColorRegisters: 256", "-b", "0", "-geometry", "80x24", "-e"]),
     "kitty": ("KittyImages", ["kitty", "--config", "NONE", "-o", "window_padding_width=0", "-o", "update_check_interval=0"]),

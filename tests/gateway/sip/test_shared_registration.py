@@ -53,6 +53,12 @@ class TrunkProcess:
     registration: TrunkRegistration
     others_know: bool = True
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the others know that this one is registered."""
+        holder = self.rows.holder("acme")
+        return holder.is_registered and str(self.agent.port) in holder.contact
+
 
 @dataclass
 class Floor:
@@ -79,9 +85,10 @@ class Floor:
         return one
 
     async def has(self, *processes: TrunkProcess) -> None:
-        """Who is registered."""
+        """Who is registered, and says so to the others."""
         ports = [one.agent.port for one in processes]
         await until(lambda: [one.uri.port for one in self.registrar.contacts("us")] == ports)
+        await until(lambda: all(one.is_known for one in processes))
 
 
 @pytest.fixture
