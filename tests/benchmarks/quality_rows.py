@@ -4,6 +4,7 @@ Intervals are of 95 %: of the mean of the paired differences (the same sentence 
 """
 
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from speech import Score
 DRAWS = 2000
 BEHIND_PESQ, BEHIND_MS = 0.05, 5.0  # ours is behind where the whole interval is worse than that
 NOT_FOR_PESQ = ("music", "two talkers")
+_HARDLY_A_WORD = 1.2  # PESQ up to which no delay can be found
 
 Interval = tuple[float, float, float]  # mean, and its bounds
 
@@ -167,11 +169,12 @@ def _cell(line: str, found: Sequence[Found]) -> str:
     scores = [score for each in found for score in each.scores]
     if not scores:
         return "-"
-    delay = median(each.delay_ms for each in scores)
-    told = ("" if np.isnan(delay) else f" / {delay:.0f}") + ("*" if any(each.disturbed for each in found) else "")
-    if line.startswith(NOT_FOR_PESQ):
+    is_judged, pesq = line.startswith(NOT_FOR_PESQ), float(np.mean([each.pesq for each in scores]))
+    delay = median(each.delay_ms for each in scores) if is_judged or pesq > _HARDLY_A_WORD else math.nan
+    told = ("" if math.isnan(delay) else f" / {delay:.0f}") + ("*" if any(each.disturbed for each in found) else "")
+    if is_judged:
         return f"{np.mean([each.distance_db for each in scores]):.1f} dB, {100 * np.mean([each.gaps for each in scores]):.1f} %{told}"
-    return f"{np.mean([each.pesq for each in scores]):.2f} ({min(each.pesq for each in scores):.2f}){told}"
+    return f"{pesq:.2f} ({min(each.pesq for each in scores):.2f}){told}"
 
 
 def _pesq(score: Score) -> float:

@@ -60,6 +60,11 @@ def test_the_documentations_table_has_score_worst_delay_and_bits_of_what_was_mea
     assert told[2:] == ["| 5 % | 3.90 (3.80) / 61, 60 | 3.45 (3.40) / 90, 60 |"]
 
 
+def test_no_delay_is_told_where_hardly_a_word_arrived() -> None:
+    told = rows.markdown([replace(ROW, found={OURS: found((1.1, 11_000.0), (1.2, -50.0))})], [OURS], ["5 %"]).splitlines()
+    assert told[2:] == ["| 5 % | 1.15 (1.10), 60 |"]
+
+
 def test_the_report_shows_who_is_behind_and_what_was_not_measured() -> None:
     behind = rows.Row(KEY, {OURS: ROW.found[CHROMIUM], CHROMIUM: ROW.found[OURS]})
     told = rows.report([behind], [OURS, CHROMIUM], ["5 %", "10 %"])
