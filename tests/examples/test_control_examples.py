@@ -41,7 +41,8 @@ def test_the_control_bot_plays_what_the_keys_ask_for_and_hangs_up(folder: Folder
         pytest.skip("needs jq")
     with folder.running(*bot, "one.wav", "two.wav", until="bot is waiting"):
         call = folder.run(*PHONE, "call", "bot", "--no-audio", "--record", "call.wav", "--dtmf", "WW1WW9", "--max-duration", "40s")
-        assert "bot hung up" in call.stderr, call.stderr
+        assert (call.returncode, "bot hung up" in call.stdout) == (0, True), call.stdout + call.stderr
+    assert "dialled WW1WW9" in call.stderr
     sound = heard(folder.folder / "call.wav")
     assert has_tone(sound, GREETING_HZ), "the greeting"
     assert has_tone(sound, OTHER_HZ), "what was asked for"
