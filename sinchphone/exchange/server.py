@@ -20,7 +20,7 @@ from sinchphone.exchange.access.local_addresses import local_address
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
 from sinchphone.exchange.calls.parties import CallParties
-from sinchphone.exchange.calls.takeover import CallTakeover
+from sinchphone.exchange.calls.shared.takeover import CallTakeover
 from sinchphone.exchange.calls.usage import UsageRecords
 from sinchphone.exchange.conference.api import ConferenceRoutes
 from sinchphone.exchange.conference.mixers import mixer_of

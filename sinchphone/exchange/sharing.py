@@ -16,11 +16,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from sinchphone.errors import SinchphoneError
-from sinchphone.exchange.calls.carried_calls import CarriedCalls
-from sinchphone.exchange.calls.elsewhere import OtherProcesses
 from sinchphone.exchange.calls.line import Destinations
-from sinchphone.exchange.calls.shared_calls import SharedCalls
-from sinchphone.exchange.calls.takeover import CallTakeover
+from sinchphone.exchange.calls.shared.carried_calls import CarriedCalls
+from sinchphone.exchange.calls.shared.elsewhere import OtherProcesses
+from sinchphone.exchange.calls.shared.shared_calls import SharedCalls
+from sinchphone.exchange.calls.shared.takeover import CallTakeover
 from sinchphone.exchange.conference.owners import RoomOwners
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.directory.directory import Directory

@@ -12,11 +12,11 @@ from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
-from sinchphone.exchange.calls.carried_calls import CarriedCalls
 from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Caller
 from sinchphone.exchange.calls.open_call import OpenCall
 from sinchphone.exchange.calls.parties import CallParties
-from sinchphone.exchange.calls.shared_calls import SharedCalls
+from sinchphone.exchange.calls.shared.carried_calls import CarriedCalls
+from sinchphone.exchange.calls.shared.shared_calls import SharedCalls
 from sinchphone.exchange.calls.watch import MAX_OPEN_CALL_SECONDS, CallWatch
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.pubsub.broker import Broker

@@ -18,11 +18,11 @@ from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.exchange.access.intake import Intake
 from sinchphone.exchange.calls.call_table import CallTable
 from sinchphone.exchange.calls.delivery import Caller, SignalForwarder, invite_frames, post_broadcast
-from sinchphone.exchange.calls.elsewhere import HERE, OtherProcesses, PlacedBy
 from sinchphone.exchange.calls.line import Answerer, CallLine, Destinations, Elsewhere, talk
 from sinchphone.exchange.calls.open_call import OpenCall, see_caller
 from sinchphone.exchange.calls.parties import CallParties
-from sinchphone.exchange.calls.shared_calls import SharedCall
+from sinchphone.exchange.calls.shared.elsewhere import HERE, OtherProcesses, PlacedBy
+from sinchphone.exchange.calls.shared.shared_calls import SharedCall
 from sinchphone.exchange.calls.wakeups import Sleeper, Wakeup
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory

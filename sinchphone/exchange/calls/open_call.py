@@ -4,7 +4,7 @@ import asyncio
 
 from sinchphone.exchange.calls.delivery import Caller, SignalForwarder
 from sinchphone.exchange.calls.line import CallLine
-from sinchphone.exchange.calls.shared_calls import SharedCall
+from sinchphone.exchange.calls.shared.shared_calls import SharedCall
 from sinchphone.exchange.calls.wakeups import Wakeup
 from sinchphone.exchange.calls.watch import LOOK_SECONDS, CallWatch, departure_of, has_broken_off, post_message
 from sinchphone.exchange.directory.devices import Device

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from sinchphone.exchange.calls.call_table import CallTable
-from sinchphone.exchange.calls.carried_calls import ABANDONED, CarriedCalls
 from sinchphone.exchange.calls.delivery import SignalForwarder
 from sinchphone.exchange.calls.open_call import OpenCall
 from sinchphone.exchange.calls.parties import CallParties
-from sinchphone.exchange.calls.shared_calls import SharedCall, SharedCalls
+from sinchphone.exchange.calls.shared.carried_calls import ABANDONED, CarriedCalls
+from sinchphone.exchange.calls.shared.shared_calls import SharedCall, SharedCalls
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.store.tables import Row

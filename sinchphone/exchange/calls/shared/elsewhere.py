@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import astuple, replace
 from typing import Any, Final, TypeAlias
 
-from sinchphone.exchange.calls.carried_calls import CarriedCalls
 from sinchphone.exchange.calls.delivery import Caller
 from sinchphone.exchange.calls.line import Destinations
-from sinchphone.exchange.calls.shared_calls import SharedCalls
+from sinchphone.exchange.calls.shared.carried_calls import CarriedCalls
+from sinchphone.exchange.calls.shared.shared_calls import SharedCalls
 from sinchphone.exchange.directory.devices import Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.processes.requests import ProcessRequests
