@@ -46,14 +46,21 @@ def test_after_a_rebase_the_delay_of_now_is_the_least() -> None:
     assert observed(*[0.3] * 10, queue=queue, begun=2.0).standing == pytest.approx(0.0, abs=1e-9)
 
 
-class Reports:
-    """Packets each 20 ms and a report each second, which tells of the newest that has come."""
+class Sender:
+    """Sends packets whose numbers soon begin again."""
 
     def __init__(self) -> None:
         self.sent = SentPackets()
-        self.meter = ReportMeter(self.sent)
         self.number = 65_500
         self.now = 0.0
+
+
+class Reports(Sender):
+    """Packets each 20 ms and a report each second, which tells of the newest that has come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meter = ReportMeter(self.sent)
 
     def second(self, *, queue: float = 0.0, loss: float = 0.0, round_trip: float | None = 0.04, delivered: int = 50) -> float:
         for _ in range(50):
@@ -121,14 +128,12 @@ def test_a_report_of_packets_that_are_not_ours_is_ignored() -> None:
     assert ReportMeter(SentPackets()).report(17, 0.0, None, 1.0) is None
 
 
-class Told:
+class Told(Sender):
     """Packets each 20 ms, of which the peer tells when each one came, five at a time."""
 
     def __init__(self) -> None:
-        self.sent = SentPackets()
+        super().__init__()
         self.meter = ArrivalMeter(self.sent)
-        self.number = 65_500
-        self.now = 0.0
 
     def go(self, seconds: float, arrives: Callable[[float], float]) -> PathSample:
         """What is told of the path after so long, where a packet of ``now`` came at ``arrives(now)`` by the peer's clock."""
