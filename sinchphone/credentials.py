@@ -121,7 +121,7 @@ def read_store_address(section: ExchangeSection, store: StoreAddress) -> StoreAd
     """A store's address with its password from exchange.store_password_command or exchange.store_password_file, and with whom it trusts.
     Raises ConfigError."""
     if section.store_ca_file is not None and not store.has_tls:
-        raise ConfigError("exchange.store_ca_file is for TLS, and the store isn't reached so", hint="Write rediss://host:port/database.")
+        raise ConfigError("exchange.store_ca_file is for TLS, and the store isn't reached so", hint="write rediss://host:port/database")
     password = _secret_of("exchange.store_password", section.store_password_command, section.store_password_file)
     trusting = StoreAddress(store, section.store_ca_file)
     return trusting if password is None else trusting.with_password(password)

@@ -19,8 +19,8 @@
     ├── ControlError           a stream of commands that can't be read, a program that can't be run
     └── OutputError            standard output doesn't take what we write
 
-The message says what happened, ``hint`` what to do about it. Text that came from a peer is in them as it came: whoever
-shows an error escapes it.
+The message says what happened, ``hint`` what to do about it. Both begin with a small letter, unless a name does, and end without a full
+stop: they stand behind ``error:`` and ``hint:``. Text that came from a peer is in them as it came: whoever shows an error escapes it.
 """
 
 from typing import Final

@@ -328,7 +328,7 @@ def read_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError as error:
-        raise ConfigError(f'"{text}" is not an IP address or a network', hint="Such as 192.0.2.7 or 192.0.2.0/24.") from error
+        raise ConfigError(f'"{text}" is not an IP address or a network', hint="such as 192.0.2.7 or 192.0.2.0/24") from error
 
 
 def write_keys(options: Any) -> dict[str, object]:

@@ -63,7 +63,7 @@ def client_context(*ca_files: Path | None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=ca_file)
         except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"ca_file {ca_file} can't be used", hint="Give a file with certificates of authorities (PEM).") from error
+            raise ConfigError(f"ca_file {ca_file} can't be used", hint="give a file with certificates of authorities (PEM)") from error
     return context
 
 

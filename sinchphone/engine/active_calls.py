@@ -288,7 +288,7 @@ class ActiveCalls:
         if not task.cancelled() and (bug := task.exception()) is not None:
             _log.error("call %s ended by a bug in sinchphone", call.id, exc_info=bug)
             self._tell(
-                ClientWarning(message="a bug in sinchphone ended the call", hint="Run it again with --debug and report what it prints.")
+                ClientWarning(message="a bug in sinchphone ended the call", hint="run it again with --debug and report what it prints")
             )
 
     async def _drive(self, call: Call, servers: CallServers) -> None:
@@ -367,7 +367,7 @@ class ActiveCalls:
         if not self._warned_of_servers:
             self._warned_of_servers = True
             why = "it didn't answer in time" if isinstance(error, TimeoutError) else str(error)
-            hint = "Calls may fail where a firewall needs a relay; sinchphone help networks says more."
+            hint = "calls may fail where a firewall needs a relay; sinchphone help networks says more"
             self._tell(ClientWarning(message=f"the platform gave no ICE servers: {why}", hint=hint))
 
     def _renew_path(self, servers: CallServers) -> None:

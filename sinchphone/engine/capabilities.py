@@ -17,13 +17,13 @@ class Capabilities:
     def check_call(self, *, video: bool, others: bool) -> None:
         """Whether a call may be made, with ``video``, while ``others`` go on. Raises LocalProtocolError."""
         if not self.calling:
-            raise LocalProtocolError("this client makes no calls", hint="It was made without the capability calling.")
+            raise LocalProtocolError("this client makes no calls", hint="it was made without the capability calling")
         if video and not self.video:
-            raise LocalProtocolError("this client has no video", hint="It was made without the capability video.")
+            raise LocalProtocolError("this client has no video", hint="it was made without the capability video")
         if others and not self.multi_call:
-            raise LocalProtocolError("this client has one call at a time", hint="It was made without the capability multi_call.")
+            raise LocalProtocolError("this client has one call at a time", hint="it was made without the capability multi_call")
 
     def check_message(self) -> None:
         """Whether messages may be sent. Raises LocalProtocolError."""
         if not self.messaging:
-            raise LocalProtocolError("this client sends no messages", hint="It was made without the capability messaging.")
+            raise LocalProtocolError("this client sends no messages", hint="it was made without the capability messaging")

@@ -133,7 +133,7 @@ class SinchClient:
         """Register the user; calls and messages come from then on. Who opens it closes it; ``async with`` does both. Raises
         LocalProtocolError where it was opened before, and what the registration raises."""
         if self._entered:
-            raise LocalProtocolError("a client is entered once", hint="Make another SinchClient to start again.")
+            raise LocalProtocolError("a client is entered once", hint="make another SinchClient to start again")
         self._entered = True
         self.media.start()
         try:
@@ -252,7 +252,7 @@ class SinchClient:
         """Call a phone number (E.164). Raises ForbiddenError without a caller id, from here or from the environment."""
         caller = caller_id or self._environment.caller_id
         if not caller:
-            hint = "Give one with --caller-id +NUMBER, SINCHPHONE_CALLER_ID or caller_id in the configuration."
+            hint = "give one with --caller-id +NUMBER, SINCHPHONE_CALLER_ID or caller_id in the configuration"
             raise ForbiddenError("calls to phone numbers need a caller id", hint=hint)
         await self._get_ready()
         return await self._calls.place(Domain.PSTN, number, headers, sound, caller)
@@ -292,7 +292,7 @@ class SinchClient:
         a name that can't be one and where a group wasn't left, NetworkError, ForbiddenError, PlatformError."""
         await self._get_ready()
         if self._group is not None and not self._group.is_over:
-            raise LocalProtocolError(f"this client is in a group: {self._group.name}", hint="Leave it first.")
+            raise LocalProtocolError(f"this client is in a group: {self._group.name}", hint="leave it first")
         self._group = GroupCall(name, self.user_id, self._link, lambda user: self._calls.place(Domain.MXP, user, None, None))
         await self._group.join()
         return self._group
@@ -352,7 +352,7 @@ class SinchClient:
     def _check_started(self) -> None:
         if not self.is_started:
             raise LocalProtocolError(
-                "this client isn't started, or it was left already", hint="Use it inside its async with, or between open and close."
+                "this client isn't started, or it was left already", hint="use it inside its async with, or between open and close"
             )
 
     def _take_frame(self, payload: object) -> None:
@@ -378,7 +378,7 @@ class SinchClient:
             self._tell(ClientFailed(error=error))
         except* Exception as group:  # noqa: BLE001 - whoever waits for events must learn that there will be none
             _log.error("a bug in sinchphone ended the line", exc_info=group)
-            self._tell(ClientFailed(error=SinchphoneError("a bug in sinchphone ended the line", hint="Run it again with --debug.")))
+            self._tell(ClientFailed(error=SinchphoneError("a bug in sinchphone ended the line", hint="run it again with --debug")))
 
     async def _read_messages(self) -> None:
         """What waited for us at the platform is told after Ready."""
@@ -396,7 +396,7 @@ class SinchClient:
             ready.cancel()
         why = f": {self._link.interrupted_by}" if self._link.interrupted_by else ""
         raise self._failure or NetworkError(
-            f"the platform's pub/sub network can't be reached{why}", hint="Check the network; try sinchphone with -v."
+            f"the platform's pub/sub network can't be reached{why}", hint="check the network; try sinchphone with -v"
         )
 
     async def _hang_up_the_line(self) -> None:

@@ -40,7 +40,7 @@ def verification_url_of(base_url: str) -> str:
 
 
 async def _ask(source: Callable[[str], Awaitable[str]], user_id: str) -> str:
-    hint = "Look at the program or the backend that gives the tokens."
+    hint = "look at the program or the backend that gives the tokens"
     try:
         async with asyncio.timeout(TOKEN_S):
             token: object = await source(user_id)

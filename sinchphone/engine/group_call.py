@@ -112,7 +112,7 @@ class GroupCall:
                 await self._joined.wait()
         except TimeoutError:
             await self.leave()
-            raise self._refused or NetworkError(PUBSUB_UNREACHED, hint="Check the network.") from None
+            raise self._refused or NetworkError(PUBSUB_UNREACHED, hint="check the network") from None
         if self._refused is not None:
             await self.leave()
             raise self._refused

@@ -123,7 +123,7 @@ class ManagedPush:
         except TimeoutError:
             await self.close()
             self._tasks.clear()
-            raise self._trouble or NetworkError("the push service doesn't answer", hint="Check the network.") from None
+            raise self._trouble or NetworkError("the push service doesn't answer", hint="check the network") from None
         if self._trouble is not None:
             await self.close()
             self._tasks.clear()
@@ -153,7 +153,7 @@ class ManagedPush:
             case Unreadable():
                 self._take(None)
             case Disconnected(reason=reason):
-                self._trouble = NetworkError(reason, hint="Check the network.")
+                self._trouble = NetworkError(reason, hint="check the network")
                 if self._subscribed.is_set():
                     self._link.interrupt(_LINE, reason)
             case _:

@@ -64,12 +64,12 @@ def _listening(family: socket.AddressFamily, address: Any) -> socket.socket:
 def _unable(error: OSError, where: str) -> NetworkError:
     match error.errno:
         case errno.EADDRINUSE:
-            return PortTakenError(f"another program listens on {where}", hint="Stop it, or choose another port for the exchange.")
+            return PortTakenError(f"another program listens on {where}", hint="stop it, or choose another port for the exchange")
         case errno.EACCES:
-            return NetworkError(f"this user may not listen on {where}", hint="Choose a port from 1024 on.")
+            return NetworkError(f"this user may not listen on {where}", hint="choose a port from 1024 on")
         case code:
             reason = os.strerror(code) if code and code > 0 else error.strerror
-            return NetworkError(f"the exchange can't listen on {where}: {reason}", hint="Check the exchange's host and port.")
+            return NetworkError(f"the exchange can't listen on {where}: {reason}", hint="check the exchange's host and port")
 
 
 async def until_somebody_listens(host: str, port: int) -> None:

@@ -92,7 +92,7 @@ class StoreAddress(str):
         """The same with a password, which was written elsewhere. Raises ConfigError where there is one already."""
         parts = urlsplit(self)
         if parts.password is not None:
-            raise ConfigError("exchange.store has a password already", hint="Write it as redis://user@host:port/database.")
+            raise ConfigError("exchange.store has a password already", hint="write it as redis://user@host:port/database")
         user, _, where = parts.netloc.rpartition("@")
         return type(self)(f"{parts.scheme}://{user}:{quote(password, safe='')}@{where}{parts.path}", self.ca_file)
 
@@ -254,7 +254,7 @@ class ExchangeOptions:
         """Raises ConfigError."""
         for port in (self.port, self.tls_port):
             if not 0 <= port <= 65_535:
-                raise ConfigError(f"{port} is not a port", hint="Ports go from 1 to 65535.")
+                raise ConfigError(f"{port} is not a port", hint="ports go from 1 to 65535")
         limits = (
             self.body_bytes,
             self.message_bytes,

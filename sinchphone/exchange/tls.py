@@ -82,7 +82,7 @@ def server_context(certificate: Certificate) -> ssl.SSLContext:
     try:
         context.load_cert_chain(certificate.chain, certificate.key)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"{certificate.chain} can't be used for TLS", hint=f"Delete {certificate.chain.parent}.") from error
+        raise ConfigError(f"{certificate.chain} can't be used for TLS", hint=f"delete {certificate.chain.parent}") from error
     return context
 
 

@@ -110,7 +110,7 @@ class SipSettings:
         if self.public_address is not None and not is_host(self.public_address):
             raise ConfigError(
                 f'[sip] public_address: "{self.public_address}" is not an IP address or a host name',
-                hint="Without sip: and without a port.",
+                hint="without sip: and without a port",
             )
 
     def is_ours(self, host: str, port: int | None = None) -> bool:

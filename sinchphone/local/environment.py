@@ -115,7 +115,7 @@ class Local(LocalApplication):
     def url(self) -> str:
         """Where its REST APIs are, ``http://host:port``; with port 0 only once it's open. Raises LocalProtocolError before."""
         if self._url.endswith(":0"):
-            raise LocalProtocolError("the local exchange has no address before it's open", hint="Use it inside its async with.")
+            raise LocalProtocolError("the local exchange has no address before it's open", hint="use it inside its async with")
         return self._url
 
     @property

@@ -34,7 +34,7 @@ async def claim(probe: ExchangeProbe) -> "list[socket.socket]":
         if answer.found is Found.OURS:
             if answer.kind is HostKind.FOREGROUND:
                 raise PortTakenError(
-                    f"your exchange runs already on {probe.host}:{probe.port}", hint="Use it, stop it, or choose another port for this one."
+                    f"your exchange runs already on {probe.host}:{probe.port}", hint="use it, stop it, or choose another port for this one"
                 ) from taken
             await HostControl(probe).stop(answer, unused=True, replaced=True)
         await asyncio.sleep(_HANDOVER_PAUSE_SECONDS)

@@ -97,18 +97,18 @@ class ExchangeProbe:
             case Found.ANOTHER_EXCHANGE:
                 return NetworkError(
                     f"the exchange on {where} is not yours: it doesn't know your application",
-                    hint="Another user of this machine runs it, or you with another state folder. "
-                    "Choose another port: [exchange] port = 4601 in your config.toml.",
+                    hint="another user of this machine runs it, or you with another state folder; "
+                    "choose another port: [exchange] port = 4601 in your config.toml",
                 )
             case Found.ANOTHER_PROGRAM:
                 return NetworkError(
                     f"the program that listens on {where} is no exchange",
-                    hint="Stop it, or choose another port: [exchange] port = 4601 in your config.toml.",
+                    hint="stop it, or choose another port: [exchange] port = 4601 in your config.toml",
                 )
             case _:
                 return NetworkError(
                     f"whatever listens on {where} doesn't answer",
-                    hint="Where that is a suspended sinchphone (Ctrl-Z), let it go on (fg); else stop it, or choose another port.",
+                    hint="where that is a suspended sinchphone (Ctrl-Z), let it go on (fg); else stop it, or choose another port",
                 )
 
 

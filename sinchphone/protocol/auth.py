@@ -29,7 +29,7 @@ _ALGORITHM = "HS256"
 _KEY_ID = re.compile("hkdfv1-([0-9]{8})")
 ISSUER_PREFIX: Final = "//rtc.sinch.com/applications/"  # of a token's "iss", before the application's key
 _APPLICATION_KEY = re.compile(r"[!-.0-~]{1,128}")  # visible, without a slash
-_WIDER_HINT = "Users with other ids log in with a ticket or a password: api papi."
+_WIDER_HINT = "users with other ids log in with a ticket or a password: api papi"
 _INSTANCE_EXPIRY = "sinch:rtc:instance:exp"
 _LAST_SECOND = 253402300799  # of the year 9999
 _DAY = timedelta(days=1)
@@ -60,9 +60,9 @@ def decode_secret(text: str) -> bytes:
     try:
         secret = base64.b64decode(text.strip(), validate=True)
     except ValueError as error:  # binascii.Error is one
-        raise ConfigError("the secret is not base64", hint="Copy it as it's shown in the dashboard, to the last =.") from error
+        raise ConfigError("the secret is not base64", hint="copy it as it's shown in the dashboard, to the last =") from error
     if not secret:
-        raise ConfigError("the secret is empty", hint="Copy it as it's shown in the dashboard.")
+        raise ConfigError("the secret is empty", hint="copy it as it's shown in the dashboard")
     return secret
 
 
@@ -82,7 +82,7 @@ def sign_registration_token(
     Raises ConfigError for a user id or an application key that can't be, LocalProtocolError for times that can't.
     """
     if not _APPLICATION_KEY.fullmatch(application_key):
-        raise ConfigError("the application key has characters that can't be in one", hint="Copy it from the dashboard.")
+        raise ConfigError("the application key has characters that can't be in one", hint="copy it from the dashboard")
     if not is_token_user_id(user_id):
         raise ConfigError(f"a registration token can't name that user: it takes {TOKEN_RULE}", hint=_WIDER_HINT)
     if not 1 <= len(nonce) <= MAX_NONCE_CHARACTERS:
@@ -124,9 +124,9 @@ def verify_registration_token(
         raise _bad_token("lifetime", "that of the registration is shorter than 48 h")
     if claims.issued_at > now + leeway_s:
         ahead_s = claims.issued_at - now
-        raise _bad_token("clock", f"issued {ahead_s:.0f} s in the future", hint="Set the clock of the computer that signs tokens.")
+        raise _bad_token("clock", f"issued {ahead_s:.0f} s in the future", hint="set the clock of the computer that signs tokens")
     if claims.expires_at + leeway_s <= now:
-        raise _bad_token("expired", f"{now - claims.expires_at:.0f} s ago", hint="Use a new token; check both clocks.")
+        raise _bad_token("expired", f"{now - claims.expires_at:.0f} s ago", hint="use a new token; check both clocks")
     return claims
 
 
@@ -221,7 +221,7 @@ def _parts_of(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
         raise _bad_token("format", f"it has {len(token)} characters")
     parts = token.split(".")
     if len(parts) != 3:
-        raise _bad_token("format", "it doesn't have three parts", hint="A token looks like aaaa.bbbb.cccc")
+        raise _bad_token("format", "it doesn't have three parts", hint="a token looks like aaaa.bbbb.cccc")
     return _object_in(parts[0]), _object_in(parts[1])
 
 
@@ -251,7 +251,7 @@ def _verified_payload(token: str, secret: bytes) -> tuple[dict[str, Any], date]:
     try:
         jwt.PyJWS().decode(token, _signing_key(secret, match[1]), algorithms=[_ALGORITHM])
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
-        raise _bad_token("signature", "it's not this application's", hint="Check the application secret.") from error
+        raise _bad_token("signature", "it's not this application's", hint="check the application secret") from error
     return payload, day
 
 
@@ -264,7 +264,7 @@ def _check_day(day: date, issued_at: int, now: float) -> None:
 def _claims_from(payload: dict[str, Any], application_key: str | None) -> RegistrationClaims:
     issuer, subject = payload.get("iss"), payload.get("sub")
     if not isinstance(issuer, str) or (application_key is not None and issuer != _issuer(application_key)):
-        raise _bad_token("issuer", "it's not this application", hint="Check the application key.")
+        raise _bad_token("issuer", "it's not this application", hint="check the application key")
     if not isinstance(subject, str) or not subject.startswith(f"{issuer}/users/"):
         raise _bad_token("subject", "it's not a user of this application")
     user_id = subject.removeprefix(f"{issuer}/users/")

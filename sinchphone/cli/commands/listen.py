@@ -255,7 +255,7 @@ class _Listener:
                     patience = self.duty.patience if self._talk is None else None
                     done, _ = await asyncio.wait({call, key, order}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
                     if not done:
-                        raise NotFoundError("the call isn't there any more", hint="It was answered elsewhere, or the caller hung up.")
+                        raise NotFoundError("the call isn't there any more", hint="it was answered elsewhere, or the caller hung up")
                     if call.done():
                         return call.result()
                     if order.done() or key.result() == "q":

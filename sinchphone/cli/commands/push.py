@@ -95,9 +95,9 @@ def _subscription_from(value: dict[str, Any]) -> "PushSubscription":
 async def _relay(phone: Phone, content: dict[str, Any]) -> None:
     result = await phone.client.relay_push_notification(content)
     if result.has_timed_out:
-        raise NotFoundError("the push is too old: its call is over", hint="A push is of use for a minute.")
+        raise NotFoundError("the push is too old: its call is over", hint="a push is of use for a minute")
     if not result.is_valid:
-        raise NotFoundError("that is no push about a call", hint='Give the content as it was pushed: {"sinch": ...}.')
+        raise NotFoundError("that is no push about a call", hint='give the content as it was pushed: {"sinch": ...}')
 
 
 async def _subscribe(session: Session, subscription: "PushSubscription") -> ExitCode:

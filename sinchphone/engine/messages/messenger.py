@@ -250,7 +250,7 @@ class Messenger:
         others = ", ".join(one.recipient.identity for one in transport.participants if one.channel != self._channel)
         self._tell(
             ClientWarning(
-                message=f"a message between {others} and you was too long to be taken", hint=f"At most {MAX_KILOBYTES} kB can be read."
+                message=f"a message between {others} and you was too long to be taken", hint=f"at most {MAX_KILOBYTES} kB can be read"
             )
         )
 

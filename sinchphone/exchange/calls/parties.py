@@ -41,7 +41,7 @@ class CallParties:
                     continue
                 self._know((application, call_id, channels, min(until, now + MAX_OPEN_CALL_SECONDS)))
         except (ValueError, AttributeError, TypeError) as error:
-            raise StoreError("the exchange's store has calls that can't be read", hint="Delete it.") from error
+            raise StoreError("the exchange's store has calls that can't be read", hint="delete it") from error
         self._store.follow(SESSIONS, self._know, self._lost)
 
     def _lost(self, key: tuple[Any, ...]) -> None:

@@ -54,7 +54,7 @@ class UsageRecords:
             for row in rows:
                 self._came(row)
         except (TypeError, ValueError) as error:
-            raise StoreError("the exchange's store has calls that can't be counted", hint="Delete it.") from error
+            raise StoreError("the exchange's store has calls that can't be counted", hint="delete it") from error
         if self._process:
             self._store.follow(USAGE_SHARES, self._came, self._went)
 

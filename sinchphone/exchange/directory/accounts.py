@@ -61,7 +61,7 @@ class Accounts:
             for row in await self._store.read(TAKEN_NAMES):
                 self._know_taken(row)
         except ValueError as error:
-            raise StoreError("the exchange's store has accounts that can't be read", hint="Delete it.") from error
+            raise StoreError("the exchange's store has accounts that can't be read", hint="delete it") from error
         self._store.follow(ACCOUNTS, self._know, self._lost)
         self._store.follow(IDENTITIES, self._know_name, lambda key: None)
         self._store.follow(TAKEN_NAMES, self._know_taken, self._free)

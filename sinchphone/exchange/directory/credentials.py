@@ -70,8 +70,8 @@ def _read(path: Path) -> ApplicationCredentials:
             time.sleep(0.01)
             text = file.read(_MAX_FILE_BYTES)
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigError(f"{path} can be read by others than its owner", hint=f"Run: chmod 600 {path}")
-    unusable = ConfigError(f"{path} doesn't hold the local application", hint="Delete it; a new one is made at the next start.")
+        raise ConfigError(f"{path} can be read by others than its owner", hint=f"run: chmod 600 {path}")
+    unusable = ConfigError(f"{path} doesn't hold the local application", hint="delete it; a new one is made at the next start")
     try:
         fields = json.loads(text)
         key, secret = fields["key"], fields["secret"]

@@ -48,7 +48,7 @@ class Directory:
         """``intake`` says whether devices are taken. Raises ConfigError for a secret that isn't base64, or that two applications share:
         they would be one."""
         if len(set(options.applications.values())) < len(options.applications):
-            raise ConfigError("two applications have the same secret", hint="Give each application a secret of its own.")
+            raise ConfigError("two applications have the same secret", hint="give each application a secret of its own")
         self._options = options
         self._broker = broker
         self._store = store

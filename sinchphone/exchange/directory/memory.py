@@ -24,7 +24,7 @@ async def read_devices(store: Store, applications: Mapping[str, Application]) ->
             device.push, device.seen_up_to = woken.get(key), seen_up_to.get(key, 0)
         return devices
     except (ValueError, TypeError) as error:
-        raise StoreError("the exchange's store has devices that can't be read", hint="Delete it.") from error
+        raise StoreError("the exchange's store has devices that can't be read", hint="delete it") from error
 
 
 def write_device(store: Store, device: Device) -> None:

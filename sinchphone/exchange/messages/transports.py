@@ -45,7 +45,7 @@ class Transports:
             for key, identifier, members, opened_by in await self._store.read(TRANSPORTS):
                 self._know((key, identifier, members, opened_by))
         except ValueError as error:
-            raise StoreError("the exchange's store has transports that can't be read", hint="Delete it.") from error
+            raise StoreError("the exchange's store has transports that can't be read", hint="delete it") from error
         self._store.follow(TRANSPORTS, self._know, self._went)
 
     def _know(self, row: Row) -> None:

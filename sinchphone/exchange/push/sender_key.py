@@ -42,7 +42,7 @@ class SenderKey:
         try:
             return KeyPair.from_private_bytes(read_base64(text, FILE_NAME))
         except (RemoteProtocolError, ValueError) as error:
-            raise StoreError("what the exchange's processes share is no key for pushes", hint="Delete it from Redis.") from error
+            raise StoreError("what the exchange's processes share is no key for pushes", hint="delete it from Redis") from error
 
 
 def _read_or_make(path: Path | None) -> KeyPair:
@@ -58,7 +58,7 @@ def _read_or_make(path: Path | None) -> KeyPair:
     except OSError as error:
         raise StoreError(f"{path} can't be used: {reason_of(error)}", hint=hint_of(error)) from error
     except (RemoteProtocolError, ValueError) as error:
-        raise StoreError(f"{path} is no key for pushes", hint="Delete it: devices then subscribe to pushes anew.") from error
+        raise StoreError(f"{path} is no key for pushes", hint="delete it: devices then subscribe to pushes anew") from error
 
 
 def _write_new(path: Path, pair: KeyPair) -> None:

@@ -47,7 +47,7 @@ class SmsInbox:
                 else:
                     self._store.drop(TEXT_MESSAGES, *row[:2])
         except (TypeError, ValueError) as error:
-            raise StoreError("the exchange's store has text messages that can't be read", hint="Delete it.") from error
+            raise StoreError("the exchange's store has text messages that can't be read", hint="delete it") from error
         self._store.follow(TEXT_MESSAGES, self._came, self._went)
 
     def deliver(self, application: str, *, sender: str | None, number: str, text: str, now: float, batch: str | None = None) -> TextMessage:

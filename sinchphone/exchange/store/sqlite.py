@@ -195,14 +195,14 @@ def _written(table: Table, row: Row) -> _Change:
 def check_unused(path: Path) -> None:
     """Raises StoreError where there is no database, or an exchange has it open: it would write on."""
     if not path.is_file():
-        raise StoreError(f"there is no database {path}", hint="An exchange keeps it in its state folder: sinchphone config path.")
+        raise StoreError(f"there is no database {path}", hint="an exchange keeps it in its state folder: sinchphone config path")
     try:
         with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("BEGIN EXCLUSIVE")
             connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
-        hint = "End it: Ctrl-C, or sinchphone exchange stop for one in the background."
+        hint = "end it: Ctrl-C, or sinchphone exchange stop for one in the background"
         raise StoreError(f"{path} can't be had for ourselves, an exchange may use it: {error}", hint=hint) from error
     except sqlite3.Error as error:
         raise StoreError(f"{path} can't be used: {error}", hint=hint_of(error)) from error
@@ -250,5 +250,5 @@ def _write(connection: sqlite3.Connection, changes: list[_Change]) -> StoreError
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         _logger.error("the exchange's store could not be written: %s", error)
-        return StoreError("the exchange can't keep this at the moment", hint="See its log; is the disk full?")
+        return StoreError("the exchange can't keep this at the moment", hint="see its log; is the disk full?")
     return None

@@ -31,7 +31,7 @@ class Verifications:
                 else:
                     self._store.drop(VERIFICATIONS, *row[:2])
         except (KeyError, TypeError, ValueError) as error:
-            raise StoreError("the exchange's store has verifications that can't be read", hint="Delete it.") from error
+            raise StoreError("the exchange's store has verifications that can't be read", hint="delete it") from error
         self._store.follow(VERIFICATIONS, self._came, self._went)
 
     def _came(self, row: Row) -> None:

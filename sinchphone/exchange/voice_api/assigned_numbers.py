@@ -34,7 +34,7 @@ class AssignedNumbers:
             for row in await self._store.read(ASSIGNED_NUMBERS):
                 self._came(row)
         except ValueError as error:
-            raise StoreError("the exchange's store has numbers that can't be read", hint="Delete it.") from error
+            raise StoreError("the exchange's store has numbers that can't be read", hint="delete it") from error
         self._store.follow(ASSIGNED_NUMBERS, self._came, self._went)
 
     def of(self, application: str) -> Iterator[tuple[str, Capability]]:

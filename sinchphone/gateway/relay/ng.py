@@ -14,7 +14,7 @@ from sinchphone.errors import MediaError
 
 SEND_AGAIN_SECONDS: Final = (0.25, 0.5, 1.0, 1.5)  # until the next try, after the last until we give up
 MAX_REQUEST_BYTES: Final = 60_000  # less than a datagram can hold
-RTPENGINE_HINT: Final = "Is rtpengine running, and does its --listen-ng name this address?"
+RTPENGINE_HINT: Final = "is rtpengine running, and does its --listen-ng name this address?"
 
 
 class NoAnswerError(MediaError):

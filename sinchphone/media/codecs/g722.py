@@ -70,11 +70,11 @@ class Decoder:
     def decode(self, payload: bytes) -> Samples:
         """The packet's sound. Raises MediaError for an empty one, which would end FFmpeg's stream."""
         if not payload:
-            raise MediaError("A G.722 packet is empty.")
+            raise MediaError("a G.722 packet is empty")
         try:
             frames = self._context.decode(av.Packet(payload))
         except av.FFmpegError as error:
-            raise MediaError(f"A G.722 packet could not be decoded: {error}") from error
+            raise MediaError(f"a G.722 packet could not be decoded: {error}") from error
         sound = [frame.to_ndarray().ravel().astype(np.float32) for frame in frames]
         return self._at_full_rate(self._concealer.heard(np.concatenate([np.zeros(0, np.float32), *sound])))
 
@@ -101,7 +101,7 @@ def _open(mode: Literal["r", "w"]) -> AudioCodecContext:
     try:
         context = av.CodecContext.create("g722", mode)
     except (av.FFmpegError, ValueError) as error:
-        raise MediaError("There is no G.722 in this FFmpeg.", hint="Reinstall PyAV: pip install --force-reinstall av") from error
+        raise MediaError("there is no G.722 in this FFmpeg", hint="reinstall PyAV: pip install --force-reinstall av") from error
     context.sample_rate = _RATE
     context.format = "s16"
     context.layout = "mono"

@@ -199,7 +199,7 @@ class Decoder:
     def decode(self, payload: bytes) -> Samples:
         """The packet's sound: at most 5760 samples. Raises MediaError."""
         if not payload:
-            raise MediaError("An Opus packet is empty.")
+            raise MediaError("an Opus packet is empty")
         return self._run(payload, _MAX_PACKET_SAMPLES, 0)
 
     def conceal(self, samples: int) -> Samples:
@@ -225,7 +225,7 @@ def _whole_steps(samples: int) -> int:
 
 def _check(code: int) -> None:
     if code < 0:
-        raise MediaError(f"libopus: {_library().opus_strerror(code).decode('ascii', 'replace')} ({code}).")
+        raise MediaError(f"libopus: {_library().opus_strerror(code).decode('ascii', 'replace')} ({code})")
 
 
 @functools.cache
@@ -236,7 +236,7 @@ def _library() -> ctypes.CDLL:
         except (OSError, AttributeError):  # not for this machine, or not libopus
             continue
     raise MediaError(
-        "There is no libopus.", hint="Reinstall PyAV (pip install --force-reinstall av) or install libopus (apt install libopus0)."
+        "there is no libopus", hint="reinstall PyAV (pip install --force-reinstall av) or install libopus (apt install libopus0)"
     )
 
 

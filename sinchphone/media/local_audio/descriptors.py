@@ -13,7 +13,7 @@ Use: TypeAlias = Literal["read", "write"]
 
 _NAME: Final = re.compile(r"fd:(\d{1,6})", re.ASCII)
 _STANDARD: Final = {0: "standard input", 1: "standard output", 2: "standard error"}
-_HINT: Final = "Open one in the shell and name it: sinchphone ... --pipe-out fd:3 3>heard.raw"
+_HINT: Final = "open one in the shell and name it: sinchphone ... --pipe-out fd:3 3>heard.raw"
 
 
 def descriptor_of(path: str) -> int | None:
@@ -54,7 +54,7 @@ def check_given(path: str, use: Use, *, inherited: bool = False) -> None:
 def check_kind(path: str, mode: int) -> None:
     """Raises AudioFileError for what no sound can flow through."""
     if stat.S_ISDIR(mode):
-        raise AudioFileError(f"{path} is a folder", hint="Name a file, a FIFO or fd:N.")
+        raise AudioFileError(f"{path} is a folder", hint="name a file, a FIFO or fd:N")
 
 
 def _check_direction(path: str, number: int, use: Use) -> None:

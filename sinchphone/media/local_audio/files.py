@@ -40,7 +40,7 @@ _PIPE_BUFFER_BYTES: Final = 4096  # libav reads ahead by as much: 21 ms of 16-bi
 # open other files or addresses (playlists, concatenations): the path on the command line is the only one.
 _OPTIONS: Final = {"protocol_whitelist": "none"}
 _PIPE_OPTIONS: Final = {**_OPTIONS, "probesize": "4096", "analyzeduration": "0"}
-_FORMATS_HINT: Final = "Try a .wav, .ogg, .flac or .mp3 file."
+_FORMATS_HINT: Final = "try a .wav, .ogg, .flac or .mp3 file"
 _RATES: Final = range(1_000, 768_001)  # [Hz] beyond, a few bytes become minutes of samples, or a resampler of hundreds of megabytes
 _CHANNELS: Final = range(1, 65)
 _PACKETS_IN_VAIN: Final = 1_000  # in a row without any sound: nothing more is to be expected
@@ -85,11 +85,11 @@ def _explained(path: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise AudioFileError(f"{name}: there is no such file", hint="Check the path.") from error
+        raise AudioFileError(f"{name}: there is no such file", hint="check the path") from error
     except IsADirectoryError as error:
-        raise AudioFileError(f"{name} is a folder", hint="Name a file.") from error
+        raise AudioFileError(f"{name} is a folder", hint="name a file") from error
     except PermissionError as error:
-        raise AudioFileError(f"{name} may not be read", hint="Check who may read the file.") from error
+        raise AudioFileError(f"{name} may not be read", hint="check who may read the file") from error
     except av.FFmpegError as error:
         raise AudioFileError(f"{name} is not audio that can be played", hint=_FORMATS_HINT) from error
     except OSError as error:
@@ -152,7 +152,7 @@ class AudioReader:
     def _no_sound(self, container: InputContainer) -> AudioFileError:
         if is_live(self.path) and container.format.name.startswith(_MOV):
             words = f"{display_name(self.path)} has its index at the end and can't be played as it arrives"
-            return AudioFileError(words, hint="Name the file itself, or write it with its index first (ffmpeg -movflags faststart).")
+            return AudioFileError(words, hint="name the file itself, or write it with its index first (ffmpeg -movflags faststart)")
         return AudioFileError(f"{display_name(self.path)} holds no sound: it is empty or cut short")
 
     def _decode(self, container: InputContainer) -> Iterator[Samples]:
@@ -243,7 +243,7 @@ def _open_source(path: str) -> BinaryIO | _Pipe:
 def check(path: str) -> None:
     """Opens a file and decodes its first piece; raises AudioFileError. Live sources are not touched: they can be read only once."""
     if path == STANDARD_INPUT and sys.stdin is None:
-        raise AudioFileError("standard input is closed", hint="Pipe a sound file into it, or name one.")
+        raise AudioFileError("standard input is closed", hint="pipe a sound file into it, or name one")
     with _explained(path):
         if is_live(path):
             return
@@ -296,14 +296,14 @@ def check_recording(path: Path, *, force: bool, kinds: Container[str] = RECORDIN
 
 def _check_recording(path: Path, force: bool, kinds: Container[str]) -> None:
     if path.suffix.lower() not in kinds:
-        raise AudioFileError(f"{path}: a recording must end in .wav, .ogg or .flac", hint="Choose one of these endings.")
+        raise AudioFileError(f"{path}: a recording must end in .wav, .ogg or .flac", hint="choose one of these endings")
     check_free(path, force=force)
 
 
 def _unwritable(path: Path, error: Exception) -> AudioFileError:
     code = getattr(error, "errno", None)
     if code == errno.ENOSPC:
-        return AudioFileError(f"the disk is full: {path} ends here", hint="Free some space.")
+        return AudioFileError(f"the disk is full: {path} ends here", hint="free some space")
     return AudioFileError(f"{path} can't be written: {getattr(error, 'strerror', None) or error}")
 
 

@@ -27,7 +27,7 @@ _WRITE_BYTES: Final = 1920  # less than PIPE_BUF: a pipe that select calls writa
 _BUFFERED_IN: Final = RATE  # bytes, half a second: a writer that is faster waits
 _BUFFERED_OUT: Final = 2 * RATE  # bytes, a second: from a reader that is slower the oldest is kept back
 _PIPE_WAIT_SECONDS: Final = 0.1
-_PIPE_HINT: Final = "Name a file, a FIFO or fd:N."
+_PIPE_HINT: Final = "name a file, a FIFO or fd:N"
 
 
 class PipeIn:
@@ -232,7 +232,7 @@ def _check_path(path: str, *, writes: bool, force: bool) -> None:
     if not path or not os.path.isdir(folder):  # noqa: PTH112
         raise AudioFileError(f"{path or 'an empty path'} can't be {verb}: there is no such folder", hint=_PIPE_HINT)
     if writes and mode is not None and stat.S_ISREG(mode) and not force:
-        raise AudioFileError(f"{path} exists already", hint="--force overwrites it.")
+        raise AudioFileError(f"{path} exists already", hint="--force overwrites it")
     if mode is not None and not os.access(path, os.W_OK if writes else os.R_OK):
         raise AudioFileError(f"{path} can't be {verb}: permission denied", hint=_PIPE_HINT)
 
@@ -259,7 +259,7 @@ def _open_to_write(target: str | Descriptor, *, force: bool) -> int | None:
             return _open_fifo_to_write(given)
         return os.open(given, os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL), 0o600)
     except FileExistsError as error:
-        raise AudioFileError(f"{target} exists already", hint="--force overwrites it.") from error
+        raise AudioFileError(f"{target} exists already", hint="--force overwrites it") from error
     except OSError as error:
         raise AudioFileError(f"{target} can't be written: {error.strerror or error}", hint=_PIPE_HINT) from error
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sinchphone.audio.echo.canceller import EchoCanceller
     from sinchphone.audio.levels.gain_control import GainControl
 
-MISSING_HINT: Final = "Install it: pip install pywebrtc-audio"
+MISSING_HINT: Final = "install it: pip install pywebrtc-audio"
 _NOISE_LEVELS: Final = {"low": 0, "high": 2}  # WebRTC's suppression levels: 6 dB, 18 dB
 _MAX_BLOCKS: Final = 64  # kept while nothing is captured
 _HEADSETS: Final = ("headset", "headphone", "earphone", "earbud", "airpods", "buds", "hands-free")

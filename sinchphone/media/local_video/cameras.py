@@ -25,7 +25,7 @@ SIZE: Final = (640, 360)
 RATE: Final = 15.0
 _SILENT_SECONDS: Final = 3.0  # a camera that gives nothing for so long is reported; it may come back
 _POLL_SECONDS: Final = 0.2
-_LINUX_HINT: Final = "pip install 'sinchphone[camera]' has what reads cameras on Linux; --video-play and --video-test need none."
+_LINUX_HINT: Final = "pip install 'sinchphone[camera]' has what reads cameras on Linux; --video-play and --video-test need none"
 _FORMATS: Final = {"darwin": "avfoundation", "win32": "dshow"}
 _FFMPEG_NAMES: Final = {"MJPEG": "mjpeg", "JPEG": "mjpeg"}
 _RAW: Final = {"YUYV": ("yuyv422", 2), "NV12": ("nv12", 0), "YUV420": ("yuv420p", 0)}  # FFmpeg's name, and bytes a sample where packed
@@ -57,13 +57,13 @@ def find_camera(wanted: int | str | None) -> Callable[[], PictureSource]:
 
 def _choose(cameras: Sequence[Camera], wanted: int | str | None) -> Camera:
     if not cameras:
-        raise DeviceError("there is no camera", hint="--video-test or --video-play FILE show something else.")
+        raise DeviceError("there is no camera", hint="--video-test or --video-play FILE show something else")
     if wanted is None:
         return cameras[0]
     fits = [one for one in cameras if (one.index == wanted if isinstance(wanted, int) else wanted.lower() in one.name.lower())]
     if not fits:
         names = ", ".join(f"{one.index} {one.name}" for one in cameras)
-        raise DeviceError(f"there is no camera {wanted}", hint=f"There are: {names}.")
+        raise DeviceError(f"there is no camera {wanted}", hint=f"there are: {names}")
     return fits[0]
 
 
@@ -88,7 +88,7 @@ def _linuxpy() -> Any:
 def _ffmpeg_cameras() -> list[tuple[str, str]]:
     form = _FORMATS.get(sys.platform)
     if form is None or form not in av.formats_available:
-        raise DeviceError(f"this build of FFmpeg reads no cameras ({form or sys.platform})", hint="--video-play FILE needs none.")
+        raise DeviceError(f"this build of FFmpeg reads no cameras ({form or sys.platform})", hint="--video-play FILE needs none")
     try:
         devices = av.enumerate_input_devices(form)
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -126,7 +126,7 @@ class V4l2Camera:
             form = capture.get_format()
         except (OSError, device.V4L2Error, KeyError, ValueError) as error:
             self.release()
-            raise DeviceError(f"the camera {self.name} can't be opened: {error}", hint="Another program may use it.") from error
+            raise DeviceError(f"the camera {self.name} can't be opened: {error}", hint="another program may use it") from error
         self._frames = capture.buffer.frame_reader
         return form.width, form.height, RATE
 
@@ -201,7 +201,7 @@ class FfmpegCamera:
             self._container = av.open(address, format=self._form, options=options)
             stream = self._container.streams.video[0]
         except (av.FFmpegError, OSError, IndexError) as error:
-            hint = "Another program may use it, or the system doesn't let this one (on macOS: Privacy, Camera)."
+            hint = "another program may use it, or the system doesn't let this one (on macOS: Privacy, Camera)"
             raise DeviceError(f"the camera {self.name} can't be opened: {error}", hint=hint) from error
         self._frames = self._container.decode(stream)
         return stream.width, stream.height, float(stream.average_rate or 30)

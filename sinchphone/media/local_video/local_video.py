@@ -174,7 +174,7 @@ class LocalVideo:
             try:
                 last = self._send_from(source) or last
             except SinchphoneError as error:
-                self._events.put(PictureWarning(message=str(error), hint=error.hint or "The peer sees no picture; the sound goes on."))
+                self._events.put(PictureWarning(message=str(error), hint=error.hint or "the peer sees no picture; the sound goes on"))
                 done = True
             finally:
                 source.close()

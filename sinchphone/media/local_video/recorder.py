@@ -56,7 +56,7 @@ Report: TypeAlias = Callable[[RecordStarted | RecordFinished | PictureWarning], 
 def check_picture_recording(path: Path, *, force: bool) -> None:
     """Raises AudioFileError where no recording can be put at ``path``: unknown ending, no such folder, or taken and not ``force``."""
     if path.suffix.lower() not in _MUXERS:
-        raise AudioFileError(f"{path}: a recording of pictures must end in .mkv or .mp4", hint="Choose one of these endings.")
+        raise AudioFileError(f"{path}: a recording of pictures must end in .mkv or .mp4", hint="choose one of these endings")
     try:
         check_free(path, force=force)
     except OSError as error:  # a folder that may not be entered, a name that is too long
@@ -158,7 +158,7 @@ class PictureRecorder:
                 file.close()
         except (OSError, av.FFmpegError) as error:
             failure = f"{self._path} ends here: {error.strerror or error}"
-            self._report(PictureWarning(message=failure, hint="Free some space."))
+            self._report(PictureWarning(message=failure, hint="free some space"))
         try:
             check_picture_recording(self._path, force=self._force)
             self._part.replace(self._path)

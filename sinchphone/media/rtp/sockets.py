@@ -124,12 +124,12 @@ def _bind_pair(host: str, port_range: tuple[int, int]) -> tuple[socket.socket, s
         except OSError as error:
             if first is None and port == 0:  # not this port is at fault, but the address
                 raise NoPortError(
-                    f"no UDP port can be opened on {host}: {error.strerror}", hint="Is it an address of this machine?"
+                    f"no UDP port can be opened on {host}: {error.strerror}", hint="is it an address of this machine?"
                 ) from error
         _close(first)
     raise NoPortError(
         f"no pair of UDP ports is free on {host}" + (f" from {port_range[0]} to {port_range[1]}" if any(port_range) else ""),
-        hint="Two ports are needed for each leg: widen the range, or allow fewer calls.",
+        hint="two ports are needed for each leg: widen the range, or allow fewer calls",
     )
 
 

@@ -148,7 +148,7 @@ def _open(name: str, mode: Any) -> VideoCodecContext:
     try:
         context = av.CodecContext.create(name, mode)
     except (av.FFmpegError, ValueError) as error:
-        raise MediaError(f"FFmpeg has no {name}", hint="Install the wheel of PyAV, which has it.") from error
+        raise MediaError(f"FFmpeg has no {name}", hint="install the wheel of PyAV, which has it") from error
     assert isinstance(context, VideoCodecContext), "pictures have that kind"
     context.thread_count = 1  # several wait for one another, and delay
     return context

@@ -112,7 +112,7 @@ def choose(formats: Formats, codecs: Sequence[str], prefer: str | None = None) -
             return sound
     if not common:
         names = " or ".join("Opus" if name == "opus" else name for name in codecs)
-        raise MediaError(f"the peer doesn't speak {names}", hint="Both sides need a codec in common.")
+        raise MediaError(f"the peer doesn't speak {names}", hint="both sides need a codec in common")
     return common[0]
 
 

@@ -462,7 +462,7 @@ class WebRtcPort:
         if not self._relay_missing:  # once is enough for all restarts
             self._relay_missing = True
             self._events.put(
-                PortWarning(message=f"no TURN server gave an address: {why}", hint="Calls may fail where a firewall needs a relay.")
+                PortWarning(message=f"no TURN server gave an address: {why}", hint="calls may fail where a firewall needs a relay")
             )
 
     def _peer_closed(self) -> None:

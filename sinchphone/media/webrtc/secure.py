@@ -221,7 +221,7 @@ async def _find_pair(ice: IceConnection, remote: RemoteAudio, *, controlling: bo
     except ConnectionError as error:
         if ice.why_nowhere:
             raise MediaError(ice.why_nowhere) from error
-        raise MediaError("no path to the peer was found (ICE)", hint="A firewall may block UDP; a TURN server would help.") from error
+        raise MediaError("no path to the peer was found (ICE)", hint="a firewall may block UDP; a TURN server would help") from error
 
 
 async def _told_to_leave(ice: IceConnection, old: IceConnection) -> None:

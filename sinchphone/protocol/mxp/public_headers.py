@@ -16,7 +16,7 @@ def check_public_headers(headers: Mapping[str, str], what: str) -> None:
     """Raises LocalProtocolError for headers of a ``what`` (call, message) that are too long."""
     size = sum(len(f"{name}{value}".encode(errors="replace")) for name, value in headers.items())
     if size > MAX_PUBLIC_HEADER_BYTES:
-        raise LocalProtocolError(f"{what} headers of {size} bytes are too long", hint=f"At most {MAX_PUBLIC_HEADER_BYTES} bytes in all.")
+        raise LocalProtocolError(f"{what} headers of {size} bytes are too long", hint=f"at most {MAX_PUBLIC_HEADER_BYTES} bytes in all")
 
 
 def fitting(headers: Mapping[str, str]) -> dict[str, str]:

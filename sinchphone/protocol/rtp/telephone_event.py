@@ -85,7 +85,7 @@ def check_digits(digits: str) -> None:
     """Raises LocalProtocolError where something in ``digits`` can't be sent."""
     wrong = sorted(set(digits) - set(DIGITS) - set(PAUSES))
     if wrong:
-        raise LocalProtocolError(f"not a digit: {' '.join(wrong)}", hint="Digits are 0-9 * # A-D; w waits half a second, W a second.")
+        raise LocalProtocolError(f"not a digit: {' '.join(wrong)}", hint="digits are 0-9 * # A-D; w waits half a second, W a second")
     if len(digits) > MAX_UNSENT_DIGITS:
         raise LocalProtocolError(f"more than {MAX_UNSENT_DIGITS} digits")
 

@@ -158,7 +158,7 @@ class OcraDialect(RegisteredDevice):
 
     async def change_password(self, old: str | None, new: str) -> None:
         """There are no passwords."""
-        raise ForbiddenError("users have no passwords here", hint='Passwords are of the older REST API: api="papi".')
+        raise ForbiddenError("users have no passwords here", hint='passwords are of the older REST API: api="papi"')
 
     async def _create(self, slot: Slot) -> Registration:
         """Register anew; where a refusal tells the platform's time, once more with a token of that time."""

@@ -124,7 +124,7 @@ class PapiDialect(RegisteredDevice):
     async def set_push_profile(self, subscription: PushSubscription | None) -> None:
         """There is no such operation. Raises ForbiddenError."""
         if subscription is not None:
-            raise ForbiddenError("the older dialect has no pushes to a device of ours", hint="Use the current one: api ocra.")
+            raise ForbiddenError("the older dialect has no pushes to a device of ours", hint="use the current one: api ocra")
 
     async def report_call(self, report: CallReport) -> None:
         """Deliver a call report."""

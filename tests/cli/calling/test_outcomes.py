@@ -172,13 +172,13 @@ def test_what_failed_is_explained_by_its_own_warning_and_not_by_how_the_call_end
     async def script(call: Any) -> None:
         call.enter(*UP)
         call.sound.outbox.put(RecordStarted(path="r.wav"))
-        call.sound.outbox.put(SoundWarning(message="the disk is full: r.wav ends here", hint="Free some space."))
+        call.sound.outbox.put(SoundWarning(message="the disk is full: r.wav ends here", hint="free some space"))
         call.sound.outbox.put(RecordFinished(path="r.wav", seconds=0.1, failure="the disk is full: r.wav ends here"))
 
     platform.outgoing = script
     ran = sinchphone("call", "bob", "--record", "r.wav", "--max-duration", "100ms", "--json")
     assert ran.code == 12
-    assert ran.events[-1]["error"]["hint"] == "Free some space."
+    assert ran.events[-1]["error"]["hint"] == "free some space"
 
 
 def run_really(home: Path, *arguments: str, stdin: int = subprocess.DEVNULL) -> tuple[int, dict[str, Any]]:

@@ -305,7 +305,7 @@ async def test_a_message_of_one_megabyte_from_outside_is_told_once_and_takes_no_
     await quiet()
     assert bob.messenger._reassembler.pending_bytes <= 256 * 1024
     (warning,) = bob.events
-    assert warning == ClientWarning(message="a message between alice and you was too long to be taken", hint="At most 196 kB can be read.")
+    assert warning == ClientWarning(message="a message between alice and you was too long to be taken", hint="at most 196 kB can be read")
     await alice.send(["bob"], "still there")
     await eventually(lambda: len(bob.of(MessageReceived)) == 1)
 

@@ -98,7 +98,7 @@ async def test_a_redis_that_is_too_old(join: Join) -> None:
         port = old.sockets[0].getsockname()[1]
         with pytest.raises(StoreError, match=r"is Redis 6\.2\.7") as refused:
             await join(StoreAddress(f"redis://127.0.0.1:{port}"))
-    assert refused.value.hint == "An exchange needs Redis 7.0 or newer."
+    assert refused.value.hint == "an exchange needs Redis 7.0 or newer"
     assert "SET" not in asked
 
 

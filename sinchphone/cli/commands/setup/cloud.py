@@ -42,7 +42,7 @@ def learn(
         read_file(found, name, text)
     if not found.operations:
         raise ConfigError(
-            f"{package} has no operations of a generated REST client", hint="It should be npm's sinch-rtc 2.x, with a folder ocra/api/apis."
+            f"{package} has no operations of a generated REST client", hint="it should be npm's sinch-rtc 2.x, with a folder ocra/api/apis"
         )
     lesson = learned_from(found)
     for kind, line in lines_of(lesson):

@@ -212,7 +212,7 @@ class CallAudio:
 
         self._check_open()
         if self._recorder is not None:
-            raise LocalProtocolError("this call is being recorded already", hint="Stop that recording first.")
+            raise LocalProtocolError("this call is being recorded already", hint="stop that recording first")
         loop = asyncio.get_running_loop()
         tracks = RecordLayout(layout)
         recorder = self._recorder = Recorder(path, lambda event: _soon(loop, self._note_recording, event), layout=tracks, force=force)

@@ -34,7 +34,7 @@ class CallPictures:
         if self.pictures is None or port is None or self.alone:
             return
         if codec is None:
-            self._warn(CallWarning(message="the other side takes no pictures", hint="The call goes on with sound alone."))
+            self._warn(CallWarning(message="the other side takes no pictures", hint="the call goes on with sound alone"))
             return
         await self.pictures.connect(port.pictures)
         tap = self.pictures.tap
@@ -46,7 +46,7 @@ class CallPictures:
     def pause(self, paused: bool) -> None:
         """Raises LocalProtocolError where there are none."""
         if self.pictures is None:
-            raise LocalProtocolError("the call has no pictures", hint="It needs video from its start: --video, or video= of call_user.")
+            raise LocalProtocolError("the call has no pictures", hint="it needs video from its start: --video, or video= of call_user")
         self.paused = paused
         self.pictures.pause(paused)
 

@@ -38,7 +38,7 @@ class Transfer:
                 told, limit = heard, OVER_S
         except TimeoutError as error:
             if told.status == 0:
-                hint = "Sinchphones and SIP phones take them, official clients don't."
+                hint = "sinchphones and SIP phones take them, official clients don't"
                 raise TransferError("the other side takes no transfers", status=501, hint=hint) from error
             raise TransferError(NO_TRANSFER_NEWS, status=408) from error
         finally:

@@ -116,7 +116,7 @@ class JanusLink:
                         self._url, protocols=["janus-protocol"], heartbeat=HEARTBEAT_SECONDS, max_msg_size=MAX_MESSAGE_BYTES
                     )
             except (TimeoutError, aiohttp.ClientError, OSError) as error:
-                raise MediaError(f"Janus can't be reached at {self._url}", hint="Is it running, with its WebSocket transport?") from error
+                raise MediaError(f"Janus can't be reached at {self._url}", hint="is it running, with its WebSocket transport?") from error
             self._session = 0
             self._tasks = [start_task(self._read(self._socket), name="janus")]
             self._session = int((await self.ask(janus="create"))["data"]["id"])

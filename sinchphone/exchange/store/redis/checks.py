@@ -27,8 +27,8 @@ for number = 2, #ARGV do
 end
 return refused
 """)
-_RIGHTS_HINT: Final = "Let it use ~sinchphone:* with +@all -@dangerous +info"
-_HINT: Final = "Start it, or correct the address: redis://host:port/database"
+_RIGHTS_HINT: Final = "let it use ~sinchphone:* with +@all -@dangerous +info"
+_HINT: Final = "start it, or correct the address: redis://host:port/database"
 
 
 async def check(servers: Servers, address: StoreAddress, secrets: Mapping[str, bytes], *, beside_others: bool = False) -> None:
@@ -42,7 +42,7 @@ async def check(servers: Servers, address: StoreAddress, secrets: Mapping[str, b
     except refused.NoPermissionError as error:
         raise StoreError(f"{shown}: the user may not do what an exchange does there: {error}", hint=_RIGHTS_HINT) from error
     except refused.AuthenticationError as error:
-        raise StoreError(f"{shown}: user or password is wrong: {error}", hint="Write redis://user:password@host:port/database") from error
+        raise StoreError(f"{shown}: user or password is wrong: {error}", hint="write redis://user:password@host:port/database") from error
     except (refused.ConnectionError, refused.TimeoutError, OSError) as error:
         if address.has_tls and (failure := why_tls_failed(error)) is not None:
             hint = failure.hint.replace("ca_file", "exchange.store_ca_file")
@@ -50,32 +50,32 @@ async def check(servers: Servers, address: StoreAddress, secrets: Mapping[str, b
         raise StoreAwayError(f"{shown} can't be reached: {reason_of(error)}", hint=_HINT) from error
     except refused.RedisError as error:
         if "NOAUTH" in str(error) or "WRONGPASS" in str(error):
-            hint = "Write redis://user:password@host:port/database"
+            hint = "write redis://user:password@host:port/database"
             raise StoreError(f"{shown}: user or password is wrong: {error}", hint=hint) from error
         if "cluster mode" in str(error):
-            hint = "Write redis://host:port/0"
+            hint = "write redis://host:port/0"
             raise StoreError(f"{shown} is a node of a Redis Cluster, which has no database but 0: {error}", hint=hint) from error
         if isinstance(error, refused.ReadOnlyError):
-            raise StoreError(f"{shown} is a replica, which takes no changes: {error}", hint="Write its master's address.") from error
+            raise StoreError(f"{shown} is a replica, which takes no changes: {error}", hint="write its master's address") from error
         if isinstance(error, (refused.OutOfMemoryError, refused.ClusterDownError)) or str(error).startswith(_UNFIT):
-            raise StoreAwayError(f"{shown} can't be used at the moment: {error}", hint="See Redis' log.") from error
+            raise StoreAwayError(f"{shown} can't be used at the moment: {error}", hint="see Redis' log") from error
         raise StoreError(f"{shown} can't be used: {error}", hint=_HINT) from error
 
 
 async def _look(servers: Servers, shown: str, secrets: Mapping[str, bytes], *, beside_others: bool) -> None:
     version = await servers.look()
     if tuple(int(part) if part.isdecimal() else 0 for part in version.split(".")[:2]) < OLDEST:
-        raise StoreError(f"{shown} is Redis {version}", hint="An exchange needs Redis 7.0 or newer.")
+        raise StoreError(f"{shown} is Redis {version}", hint="an exchange needs Redis 7.0 or newer")
     schema = await servers.pipeline(_SCHEMA_KEY, _NAME).ask("GET", _SCHEMA_KEY)
     if schema is None and await servers.has_keys_beside((_SCHEMA_KEY, f"{PREFIX}:{SCHEMA}:")):
-        hint = "Give the exchange a database of its own: redis://host:port/1"
+        hint = "give the exchange a database of its own: redis://host:port/1"
         raise StoreError(f"{shown}: the database isn't empty, and no exchange wrote what is there", hint=hint)
     if schema is not None and schema != str(SCHEMA):
-        raise StoreError(f"{shown}: another version of sinchphone wrote it (schema {schema})", hint="Use the same version everywhere.")
+        raise StoreError(f"{shown}: another version of sinchphone wrote it (schema {schema})", hint="use the same version everywhere")
     common = servers.pipeline(_APPLICATIONS, _NAME)
     applications = {str(one) for one in await common.ask("SMEMBERS", _APPLICATIONS)}
     if applications and not beside_others and not applications & secrets.keys():
-        hint = "All exchanges of one store need the same applications. Give this one a database of its own: redis://host:port/1"
+        hint = "all exchanges of one store need the same applications; give this one a database of its own: redis://host:port/1"
         raise StoreError(f"{shown} is another exchange's, with the application {', '.join(sorted(applications)[:5])}", hint=hint)
     for application, secret in secrets.items():
         key = key_of(application, "secret")
@@ -93,7 +93,7 @@ async def _look(servers: Servers, shown: str, secrets: Mapping[str, bytes], *, b
 def _compare(shown: str, application: str, secret: bytes, known: object) -> None:
     """Raises StoreError where an application has another secret there."""
     if known is not None and known != _fingerprint(secret):
-        hint = "All exchanges of one store need the same applications with the same secrets."
+        hint = "all exchanges of one store need the same applications with the same secrets"
         raise StoreError(f"{shown}: the application {application} has another secret there", hint=hint)
 
 

@@ -344,7 +344,7 @@ class CommitQueue:
 
 def unreached() -> StoreError:
     """What somebody is told who asks while Redis can't be reached."""
-    return StoreError("the exchange can't reach what it shares with others (Redis) at the moment", hint="See its log.")
+    return StoreError("the exchange can't reach what it shares with others (Redis) at the moment", hint="see its log")
 
 
 async def patiently(work: Any, why: Callable[[], StoreError] = unreached) -> Any:

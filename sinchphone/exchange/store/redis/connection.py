@@ -26,7 +26,7 @@ def connect(address: StoreAddress) -> "Redis":
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
     except ImportError as error:
-        raise StoreError("a store on Redis needs the package redis", hint="Install sinchphone[redis].") from error
+        raise StoreError("a store on Redis needs the package redis", hint="install sinchphone[redis]") from error
     parts = urlsplit(address)
     return Redis(
         host=parts.hostname or "",

@@ -122,7 +122,7 @@ async def _read(file: Path, application: str) -> tuple[Rows, int]:
     others = {_application(table, row) for table, found in everything.items() for row in found} - {application}
     if others and not any(rows.values()):
         known = ", ".join(sorted(others)[:5])
-        hint = "Name that one's key and secret: --application-key, --application-secret-file."
+        hint = "name that one's key and secret: --application-key, --application-secret-file"
         raise StoreError(f"{file} has nothing of the application {application}, but of {known}", hint=hint)
     tokens = [row[table.columns.index("token")] for table, found in rows.items() for row in found if "token" in table.columns]
     return rows, max((0, *marks, *tokens, *(row[-1] for table in (SEEN, MAILBOXES) for row in rows[table])))

@@ -82,7 +82,7 @@ class Resolver:
         except TimeoutError as error:
             raise NetworkError(f"the name server didn't say in time where {host} is") from error
         if not hops:
-            raise NoServerError(f"there is no SIP server at {host}", hint="Check the name, or give an address.")
+            raise NoServerError(f"there is no SIP server at {host}", hint="check the name, or give an address")
         return hops[:_MOST_HOPS]
 
     async def _find(self, host: str, port: int | None, transport: Transport | None) -> list[Hop]:
@@ -163,7 +163,7 @@ class Resolver:
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return []
         except (dns.exception.DNSException, UnicodeError, OSError) as error:
-            raise NetworkError("the name server doesn't answer", hint="Check the network, or give an address instead of a name.") from error
+            raise NetworkError("the name server doesn't answer", hint="check the network, or give an address instead of a name") from error
 
     def _server(self) -> Dns:
         """Made when first needed: without a name server configured, addresses still work."""
@@ -172,7 +172,7 @@ class Resolver:
                 self._dns = asynchronous = dns.asyncresolver.Resolver()
                 asynchronous.lifetime = _QUESTION_SECONDS
             except dns.exception.DNSException as error:
-                raise NetworkError("this machine has no name server", hint="Give an address instead of a name.") from error
+                raise NetworkError("this machine has no name server", hint="give an address instead of a name") from error
         return self._dns
 
 

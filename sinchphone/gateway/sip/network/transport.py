@@ -51,10 +51,10 @@ class TransportOptions:
         """Raises ConfigError."""
         families = [_family(host) for host in self.hosts]
         if not families or None in families or len(set(families)) != len(families):
-            raise ConfigError("SIP listens at one IPv4 address, one IPv6 address or one of each", hint="Give addresses, not names.")
+            raise ConfigError("SIP listens at one IPv4 address, one IPv6 address or one of each", hint="give addresses, not names")
         for port in (self.port, self.tls_port or 0):
             if not 0 <= port <= 65_535:
-                raise ConfigError(f"{port} is not a port", hint="Ports go from 1 to 65535.")
+                raise ConfigError(f"{port} is not a port", hint="ports go from 1 to 65535")
         if min(self.connections, self.connections_per_source, self.idle_seconds, self.connect_seconds) <= 0:
             raise ConfigError("the limits of SIP connections must be more than 0")
 
@@ -264,8 +264,8 @@ def _unable(error: OSError, hosts: tuple[str, ...], port: int) -> NetworkError:
     where = f"{' and '.join(hosts)}, port {port or 'of its choice'}"
     match error.errno:
         case errno.EADDRINUSE:
-            return NetworkError(f"another program uses {where}", hint="Stop it, or choose another port for SIP.")
+            return NetworkError(f"another program uses {where}", hint="stop it, or choose another port for SIP")
         case errno.EACCES:
-            return NetworkError(f"this user may not listen at {where}", hint="Choose a port from 1024 on.")
+            return NetworkError(f"this user may not listen at {where}", hint="choose a port from 1024 on")
         case code:
-            return NetworkError(f"SIP can't listen at {where}: {os.strerror(code or 0)}", hint="Check SIP's addresses and port.")
+            return NetworkError(f"SIP can't listen at {where}: {os.strerror(code or 0)}", hint="check SIP's addresses and port")

@@ -34,7 +34,7 @@ class Keypad:
         Raises LocalProtocolError for what isn't a digit, MediaError where the peer takes none.
         """
         if self._format is None:
-            raise MediaError("the peer takes no digits in its sound", hint="It didn't agree to telephone-events (RFC 4733).")
+            raise MediaError("the peer takes no digits in its sound", hint="it didn't agree to telephone-events (RFC 4733)")
         if not self._outbound.active:
             raise MediaError("the peer doesn't listen now")
         self._sender.push(digits)

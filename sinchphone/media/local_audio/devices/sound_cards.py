@@ -206,10 +206,10 @@ def _folded(text: str) -> str:
 def _no_choice(wanted: int | str, direction: Direction, devices: Sequence[SoundDevice], *, several: bool) -> DeviceError:
     names = "; ".join(f"{device.index} {device.name} ({device.host})" for device in devices[:8])
     if several:
-        return DeviceError(f"several sound {direction.value} devices fit {wanted!r}", hint=f"Say which: {names}")
+        return DeviceError(f"several sound {direction.value} devices fit {wanted!r}", hint=f"say which: {names}")
     return DeviceError(
         f"there is no sound {direction.value} device {wanted!r}",
-        hint=f"There are: {names}" if names else _no_device_hint(),
+        hint=f"there are: {names}" if names else _no_device_hint(),
     )
 
 
@@ -238,7 +238,7 @@ class _Stream:
                 self._stream = self._start(sounddevice)
             except (sounddevice.PortAudioError, ValueError) as error:
                 message = f"the sound {self.direction.value} device {self.device.name} can't be opened: {_reason(error)}"
-                raise DeviceError(message, hint="Another program may hold it. Choose another device, or make the call without.") from error
+                raise DeviceError(message, hint="another program may hold it: choose another device, or make the call without") from error
             _open_streams.add(self)
 
     def close(self) -> None:
@@ -406,13 +406,13 @@ def _reason(error: Exception) -> str:
 
 def _no_library_hint() -> str:
     if sys.platform.startswith("linux"):
-        return "Install it: apt-get install libportaudio2 libasound2-plugins"
-    return "Install it again: pip install --force-reinstall sounddevice"
+        return "install it: apt-get install libportaudio2 libasound2-plugins"
+    return "install it again: pip install --force-reinstall sounddevice"
 
 
 def _no_device_hint() -> str:
     if sys.platform.startswith("linux"):
-        return "Start PulseAudio or PipeWire (apt-get install pulseaudio libasound2-plugins), or connect a headset."
+        return "start PulseAudio or PipeWire (apt-get install pulseaudio libasound2-plugins), or connect a headset"
     if sys.platform == "darwin":
-        return "Connect a headset, and allow the terminal to use the microphone (System Settings, Privacy & Security)."
-    return "Connect a headset, and allow apps to use the microphone (Settings, Privacy & security)."
+        return "connect a headset, and allow the terminal to use the microphone (System Settings, Privacy & Security)"
+    return "connect a headset, and allow apps to use the microphone (Settings, Privacy & security)"

@@ -114,9 +114,7 @@ class Upkeep:
     async def _recover(self) -> None:
         if not self._attempts:
             self._told = DevicesChanged(microphone=None, loudspeaker=None)
-            self._report(
-                SoundWarning(message="the sound device stopped", hint="Check the headset and the sound server; it is tried again.")
-            )
+            self._report(SoundWarning(message="the sound device stopped", hint="check the headset and the sound server; it is tried again"))
         await asyncio.sleep(REOPEN_SECONDS[min(self._attempts, len(REOPEN_SECONDS) - 1)])
         self._stopped.clear()
         self._attempts += 1

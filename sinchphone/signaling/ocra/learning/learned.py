@@ -125,7 +125,7 @@ class LearnedNames:
         try:
             return _checked(json.loads(content))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ConfigError(f"{file} can't be used", hint="Learn it again (sinchphone cloud learn), or delete it.") from error
+            raise ConfigError(f"{file} can't be used", hint="learn it again (sinchphone cloud learn), or delete it") from error
 
 
 @quick_dataclass(frozen=True, slots=True)

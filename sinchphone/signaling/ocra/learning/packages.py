@@ -18,7 +18,7 @@ from sinchphone.errors import ConfigError
 MAX_FILES: Final = 20_000
 MAX_SOURCE_BYTES: Final = 1_000_000
 MAX_PACKAGE_BYTES: Final = 64 * 1024 * 1024  # unpacked
-_HINT: Final = "Give the published .tgz, or the folder that it was unpacked to."
+_HINT: Final = "give the published .tgz, or the folder that it was unpacked to"
 
 
 def package_files(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
