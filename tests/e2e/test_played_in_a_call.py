@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sinchphone.audio.frame import RATE
+from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples
 from sinchphone.audio.levels.level import dbfs
 from sinchphone.engine.calls.call import Call
 from sinchphone.errors import AudioFileError, LocalProtocolError, MediaError
@@ -159,8 +159,8 @@ async def test_a_recording_begins_and_ends_in_mid_call_with_one_side_on_each_tra
     assert (finished.path, finished.failure) == (str(path), None)
     near, far = sides(path)
     assert 0.9 < len(near) / RATE < 4
-    assert tone_dbfs(near[-RATE // 2 :], LOUD) == pytest.approx(-15.3, abs=1)
-    assert tone_dbfs(far[-RATE // 2 :], FAR_HZ) == pytest.approx(-15.3, abs=2)
+    assert clearest_dbfs(near[-RATE // 2 :], LOUD) == pytest.approx(-15.3, abs=1)
+    assert clearest_dbfs(far[-RATE // 2 :], FAR_HZ) == pytest.approx(-15.3, abs=1)
     assert await talk.call.stop_recording() is None
     await talk.call.record(path, force=True, layout="far")
     await talk.call.play(sine_file(tmp_path / "again.wav", LOW, 0.5))
@@ -168,7 +168,7 @@ async def test_a_recording_begins_and_ends_in_mid_call_with_one_side_on_each_tra
     await asyncio.wait_for(talk.call.closed(), 20)
     assert [type(event) for event in talk.told(RecordStarted, RecordFinished)] == [RecordStarted, RecordFinished] * 2
     assert len(one := sides(path)) == 1
-    assert tone_dbfs(one[0], FAR_HZ) == pytest.approx(-15.3, abs=2)
+    assert clearest_dbfs(one[0], FAR_HZ) == pytest.approx(-15.3, abs=1)
 
 
 async def test_what_is_asked_for_while_it_rings_begins_when_the_call_talks(lines: Any, steps: Any, tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ async def test_what_is_asked_for_while_it_rings_begins_when_the_call_talks(lines
     assert ear.share(LOUD, 0.6) > 0.9
     await call.hang_up()
     await asyncio.wait_for(call.closed(), 20)
-    assert tone_dbfs(sides(tmp_path / "all.wav")[0][:RATE], LOUD) > -20
+    assert clearest_dbfs(sides(tmp_path / "all.wav")[0][:RATE], LOUD) == pytest.approx(-15.3, abs=1)
 
 
 async def test_a_call_that_nobody_answers_plays_nothing_and_leaves_no_recording(lines: Any, steps: Any, tmp_path: Path) -> None:
@@ -200,7 +200,14 @@ async def test_a_call_that_nobody_answers_plays_nothing_and_leaves_no_recording(
     assert [path.name for path in tmp_path.iterdir()] == ["hello.wav"]
 
 
-def sides(path: Path) -> list[np.ndarray]:
+def sides(path: Path) -> list[Samples]:
     with wave.open(str(path)) as file:
         channels, raw = file.getnchannels(), file.readframes(file.getnframes())
     return list(np.frombuffer(raw, "<i2").reshape(-1, channels).T)
+
+
+def clearest_dbfs(sound: Samples, hz: float) -> float:
+    """The tone's level in the tenth of a second that has most of it: a packet that a busy machine brings late leaves a gap, and what is
+    concealed there is out of step with what follows, so that a tone is weaker in any longer stretch."""
+    length = RATE // 10
+    return max(tone_dbfs(sound[at : at + length], hz) for at in range(0, len(sound) - length + 1, FRAME_SAMPLES))

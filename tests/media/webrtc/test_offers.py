@@ -1,5 +1,6 @@
 """Offers of browsers that must be taken whatever their profile or bundle (RFC 8829 5.1.2, RFC 8843), and how they are answered."""
 
+import asyncio
 import re
 
 import pytest
@@ -13,7 +14,8 @@ from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.protocol.sdp.session_description import MAX_SDP_BYTES, read_session
 from sinchphone.tasks import start_task
 from tests.media.test_webrtc_sdp import BROWSER, DIGEST, GATEWAY, LOCAL
-from tests.media.webrtc.webrtc_parties import HERE, SETTLE_S, a_party, hear, talk
+from tests.media.webrtc.webrtc_parties import HERE, PATIENCE_S, a_party, talk
+from tests.waiting import until_sound
 
 PROFILE = "UDP/TLS/RTP/SAVPF"
 ICE = f"a=ice-ufrag:Zg+/\na=ice-pwd:AAAAAAAAAAAAAAAAAAAAAAAA\na=fingerprint:sha-256 {DIGEST}\na=setup:actpass\na=rtcp-mux\n"
@@ -182,8 +184,8 @@ async def test_a_call_is_heard_over_the_transport_of_a_section_of_video() -> Non
         await callee.wait_for(Connected)
         talking = start_task(talk(caller, callee), name="talk")
         try:
-            await hear(caller, SETTLE_S)
-            assert share(await hear(caller, 0.5), 620) > 0.9
-            assert share(await hear(callee, 0.5), 440) > 0.9
+            async with asyncio.timeout(PATIENCE_S):
+                await until_sound(caller.heard, lambda sound: share(sound, 620) > 0.9, 0)
+                await until_sound(callee.heard, lambda sound: share(sound, 440) > 0.9, 0)
         finally:
             talking.cancel()
