@@ -143,11 +143,16 @@ class RecordStarted:
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFinished:
-    """The recording is in its place. ``failure``: why it isn't complete."""
+    """The recording is in its place. ``failure``: why it isn't complete; without any sound there is no file then."""
 
     path: str
     seconds: float
     failure: str | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a file."""
+        return self.failure is None or self.seconds > 0
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,6 +101,34 @@ def test_the_profile_before_a_command_counts_and_the_one_after_it_counts_more(si
     assert sinchphone("--profile", "x", "config", "show", "--profile", "local").code == 0
 
 
+def valued_options() -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every option that takes a value, with the words of its command."""
+    for path in PATHS:
+        command = whole_command()
+        for word in path:
+            command = command.commands[word]
+        for option in command.params:
+            if isinstance(option, typer.core.TyperOption) and not option.is_flag:
+                yield path, max(option.opts, key=len)
+
+
+VALUED = list(valued_options())
+
+
+@pytest.mark.parametrize("form", ["separate", "joined"])
+def test_no_option_takes_an_empty_value(sinchphone: Callable[..., Any], platform: Any, form: str) -> None:
+    assert len(VALUED) > 100
+    for path, option in VALUED:
+        ran = sinchphone(*path, *([option, ""] if form == "separate" else [f"{option}="]))
+        assert (ran.code, ran.out) == (2, ""), (path, option)
+        assert option in ran.err and "empty" in ran.err, (path, option, ran.err)
+
+
+def test_an_option_that_is_repeated_has_a_value_each_time(sinchphone: Callable[..., Any], platform: Any) -> None:
+    ran = sinchphone("call", "bob", "--play", "a.wav", "--play", "")
+    assert (ran.code, "'--play': it is empty" in ran.err) == (2, True)
+
+
 # Each example runs
 
 ENDLESS = (

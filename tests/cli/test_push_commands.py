@@ -128,6 +128,19 @@ def test_a_key_is_no_event(platform: Any, sinchphone: Run, line: tuple[str, ...]
     assert "prints no JSON" in refused.err
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("", "[FILE]: it is empty"),
+        (".", "[FILE]: . can't be read"),
+        pytest.param("/dev/zero", "no JSON object", marks=pytest.mark.skipif(os.name != "posix", reason="a device of POSIX")),
+    ],
+)
+def test_a_source_that_is_no_file_with_an_end_is_a_usage_error(platform: Any, sinchphone: Run, source: str, words: str) -> None:
+    ran = sinchphone("push", "--auto-answer", "0s", source)
+    assert (ran.code, words in ran.err) == (2, True), ran.err
+
+
 def test_keys_cannot_come_from_where_the_payload_does(platform: Any, sinchphone: Run) -> None:
     ran = sinchphone("push")
     assert (ran.code, "--auto-answer" in ran.err) == (2, True)

@@ -365,6 +365,25 @@ def test_a_full_disk_is_one_warning_and_keeps_what_was_written(tmp_path: Path, s
     assert len(decode(str(path))) > 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a file size limit")
+@pytest.mark.parametrize("name", ["call.wav", "call.ogg", "call.flac"])
+def test_a_recording_of_which_the_disk_takes_nothing_leaves_no_file(tmp_path: Path, name: str) -> None:
+    path, events = tmp_path / name, list[SoundEvent]()
+    recorder = Recorder(str(path), events.append)
+    recorder.open()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        record(recorder, 9.0)
+        recorder.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [type(event) for event in events] == [RecordStarted, SoundWarning, RecordFinished]
+    assert isinstance(last := events[-1], RecordFinished)
+    assert (last.seconds, last.failure is None, last.is_kept) == (0.0, False, False)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_no_space_left_is_said_in_these_words(tmp_path: Path) -> None:
     error = files._unwritable(tmp_path / "call.wav", OSError(28, "No space left on device"))
     assert str(error).startswith("the disk is full")

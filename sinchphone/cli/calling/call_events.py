@@ -145,8 +145,8 @@ class CallEventTeller:
                 self._session.tell(e.PlayFinishedTold(call_id=call_id, path=path, last=last))
             case s.RecordStarted(path=path):
                 self._session.tell(e.RecordStartedTold(call_id=call_id, path=path))
-            case s.RecordFinished(path=path, seconds=seconds):
-                self._session.tell(e.RecordFinishedTold(call_id=call_id, path=path, duration_s=round(seconds, 3)))
+            case s.RecordFinished(path=path, seconds=seconds, failure=failure):
+                self._session.tell(e.RecordFinishedTold(call_id=call_id, path=path, duration_s=round(seconds, 3), failure=failure))
             case s.DevicesChanged(microphone=microphone, loudspeaker=loudspeaker):
                 self._session.tell(e.DevicesChangedTold(call_id=call_id, microphone=microphone, loudspeaker=loudspeaker))
             case s.SoundWarning(message=message, hint=hint):

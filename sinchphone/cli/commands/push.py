@@ -34,12 +34,12 @@ class _PushCommand(AnsweringCommand):
     """What stands behind ``--auto-answer`` may be the file: a delay begins with a digit."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        full = [word for one, after in itertools.zip_longest(args, args[1:], fillvalue="") for word in _with_delay(one, after)]
+        full = [word for one, after in itertools.zip_longest(args, args[1:], fillvalue="-") for word in _with_delay(one, after)]
         return super().parse_args(ctx, full)
 
 
 def _with_delay(word: str, following: str) -> list[str]:
-    return [word] if word != "--auto-answer" or following[:1].isdigit() else [word, "0s"]
+    return [word] if word != "--auto-answer" or not following or following[0].isdigit() else [word, "0s"]
 
 
 def push(
@@ -54,33 +54,41 @@ def push(
         session = open_session(flags.load(), json=False, quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
         return run(session, _print_key)
     if flags.subscribe is not None:
-        subscription = _subscription_from(_read(flags.subscribe))
+        subscription = _subscription_from(_read(flags.subscribe, "--subscribe"))
         session = session_of(flags)
         return run(session, lambda session: _subscribe(session, subscription))
     if payload == "-" and flags.reads_standard_input:
         raise typer.BadParameter("standard input has the push already", param_hint="[FILE]")
     if payload == "-" and flags.auto_answer is None and flags.control is None:
         raise typer.BadParameter("standard input has the push, so no keys: --auto-answer, or name the file", param_hint="--auto-answer")
-    content = _read(payload)
+    content = _read(payload, "[FILE]")
     session = session_of(flags)
     keys = None if payload == "-" or flags.reads_standard_input else session.stdin
     duty, stream = Duty(1, (), (), patience=ARRIVE_S), open_stream(flags.control)
     return run(session, lambda session: take_calls(session, duty, flags, keys, lambda phone: _relay(phone, content), stream))
 
 
-def _read(path: str) -> dict[str, Any]:
-    """The JSON object of a file, or of standard input. Raises BadParameter."""
+def _read(path: str, parameter: str) -> dict[str, Any]:
+    """The JSON object of a file, or of standard input, which ``parameter`` names. Raises BadParameter."""
     source = "standard input" if path == "-" else path
+    if not path:
+        raise typer.BadParameter("it is empty: name a file, or leave it out", param_hint=parameter)
     try:
-        text = sys.stdin.read(MAX_CHARACTERS + 1) if path == "-" else Path(path).read_text("utf-8")
+        text = sys.stdin.read(MAX_CHARACTERS + 1) if path == "-" else _text_of(Path(path))
         value = json.loads(text) if len(text) <= MAX_CHARACTERS else None
     except OSError as error:
-        raise typer.BadParameter(f"{source} can't be read: {error.strerror or error}") from error
+        raise typer.BadParameter(f"{source} can't be read: {error.strerror or error}", param_hint=parameter) from error
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise typer.BadParameter(f"{source} has no JSON object of at most {MAX_CHARACTERS} characters")
+        raise typer.BadParameter(f"{source} has no JSON object of at most {MAX_CHARACTERS} characters", param_hint=parameter)
     return value
+
+
+def _text_of(path: Path) -> str:
+    """No more of it than can be a push: a device may have no end."""
+    with path.open(encoding="utf-8") as file:
+        return file.read(MAX_CHARACTERS + 1)
 
 
 def _subscription_from(value: dict[str, Any]) -> "PushSubscription":

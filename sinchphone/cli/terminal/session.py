@@ -134,7 +134,8 @@ class Session:
         if isinstance(event, CallEnded):
             self.calls.append(event)
         elif isinstance(event, RecordFinishedTold):
-            self.recordings.append(event.path)
+            if event.is_kept:
+                self.recordings.append(event.path)
             self.recording = [path for path in self.recording if path != event.path]
         elif isinstance(event, RecordStartedTold):
             self.recording.append(event.path)

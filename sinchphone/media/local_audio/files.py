@@ -300,10 +300,11 @@ def _check_recording(path: Path, force: bool, kinds: Container[str]) -> None:
     check_free(path, force=force)
 
 
-def _unwritable(path: Path, error: Exception) -> AudioFileError:
+def _unwritable(path: Path, error: Exception, *, begun: bool = False) -> AudioFileError:
+    """``begun``: some of it was written."""
     code = getattr(error, "errno", None)
-    if code == errno.ENOSPC:
-        return AudioFileError(f"the disk is full: {path} ends here", hint="free some space")
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        return AudioFileError(f"the disk is full: {path} {'ends here' if begun else 'was not written'}", hint="free some space")
     return AudioFileError(f"{path} can't be written: {getattr(error, 'strerror', None) or error}")
 
 
@@ -315,17 +316,17 @@ class _Disk:
         self.failure: OSError | None = None
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         self._file = os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)  # what people say is for its owner, as in a pipe's file
-        self._size = 0
+        self.size = 0
 
     def write(self, content: bytes) -> int:
         position = self._file.tell()
-        if self.failure is not None and position + len(content) > self._size:
+        if self.failure is not None and position + len(content) > self.size:
             return len(content)
         try:
             self._write_all(memoryview(content))
         except OSError as error:
             self.failure = self.failure or error
-        self._size = max(self._size, self._file.tell())
+        self.size = max(self.size, self._file.tell())
         return len(content)
 
     def _write_all(self, content: memoryview) -> None:
@@ -367,8 +368,8 @@ class AudioWriter:
 
     @property
     def seconds(self) -> float:
-        """How much sound was written."""
-        return self._written / RATE
+        """How much sound was written; none, where the disk took nothing of what an encoder still held."""
+        return self._written / RATE if self._disk.failure is None or self._disk.size else 0.0
 
     def write(self, block: Stereo) -> None:
         """The next samples, any number of them, a column a channel."""
@@ -392,6 +393,6 @@ class AudioWriter:
         try:
             self._container.mux(self._stream.encode(frame))
         except (av.FFmpegError, ValueError) as error:
-            raise _unwritable(self._path, error) from error
+            raise _unwritable(self._path, error, begun=self.seconds > 0) from error
         if self._disk.failure is not None:
-            raise _unwritable(self._path, self._disk.failure) from self._disk.failure
+            raise _unwritable(self._path, self._disk.failure, begun=self.seconds > 0) from self._disk.failure

@@ -150,10 +150,15 @@ class Recorder:
                     return
 
     def _publish(self, seconds: float, failure: str | None) -> None:
-        """Give the finished file its name, without overwriting one that has appeared meanwhile."""
+        """Give the finished file its name, without overwriting one that has appeared meanwhile. One without sound that failed goes."""
+        finished = RecordFinished(path=self._name, seconds=seconds, failure=failure)
+        if not finished.is_kept:
+            self._part.unlink(missing_ok=True)
+            self._report(finished)
+            return
         try:
             check_recording(self._path, force=self._force, kinds=self._kinds)
             self._part.replace(self._path)
         except (AudioFileError, OSError) as error:
             raise misnamed(self._path, self._part, error) from error
-        self._report(RecordFinished(path=self._name, seconds=seconds, failure=failure))
+        self._report(finished)

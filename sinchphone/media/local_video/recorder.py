@@ -160,8 +160,11 @@ class PictureRecorder:
             failure = f"{self._path} ends here: {error.strerror or error}"
             self._report(PictureWarning(message=failure, hint="free some space"))
         try:
-            check_picture_recording(self._path, force=self._force)
-            self._part.replace(self._path)
+            if file.seconds == 0 and failure is not None:  # nothing of it can be seen or heard
+                self._part.unlink(missing_ok=True)
+            else:
+                check_picture_recording(self._path, force=self._force)
+                self._part.replace(self._path)
         except (AudioFileError, OSError) as error:
             wrong = misnamed(self._path, self._part, error)
             failure = str(wrong)

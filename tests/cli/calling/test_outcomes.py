@@ -181,6 +181,24 @@ def test_what_failed_is_explained_by_its_own_warning_and_not_by_how_the_call_end
     assert ran.events[-1]["error"]["hint"] == "free some space"
 
 
+@pytest.mark.parametrize("json", [True, False])
+def test_a_recording_that_was_not_kept_is_not_among_the_recordings(platform: Any, sinchphone: Run, json: bool) -> None:
+    async def script(call: Any) -> None:
+        call.enter(*UP)
+        call.sound.outbox.put(RecordStarted(path="r.wav"))
+        call.sound.outbox.put(RecordFinished(path="r.wav", seconds=0.0, failure="the disk is full: r.wav was not written"))
+
+    platform.outgoing = script
+    ran = sinchphone("call", "bob", "--record", "r.wav", "--max-duration", "100ms", *(["--json"] if json else []))
+    assert ran.code == 12
+    if json:
+        finished = next(event for event in ran.events if event["event"] == "record.finished")
+        assert (finished["duration_s"], finished["failure"]) == (0.0, "the disk is full: r.wav was not written")
+        assert ran.events[-1]["recordings"] == []
+    else:
+        assert "nothing was recorded to r.wav" in ran.err and "recorded 0:00" not in ran.err
+
+
 def run_really(home: Path, *arguments: str, stdin: int = subprocess.DEVNULL) -> tuple[int, dict[str, Any]]:
     environment = {**os.environ, "HOME": str(home), "XDG_STATE_HOME": str(home), "XDG_CONFIG_HOME": str(home)}
     (home / "config.toml").write_text("[exchange]\nport = 0\n")

@@ -53,7 +53,7 @@ class Seeing:
                     self._session.tell(e.RecordStartedTold(call_id=call_id, path=path))
                 case RecordFinished(path=path, seconds=seconds, failure=failure):
                     self._outcomes.recorded_pictures(path, failure)
-                    self._session.tell(e.RecordFinishedTold(call_id=call_id, path=path, duration_s=round(seconds, 3)))
+                    self._session.tell(e.RecordFinishedTold(call_id=call_id, path=path, duration_s=round(seconds, 3), failure=failure))
                 case p.PictureWarning(message=message, hint=hint):
                     self._session.tell(e.Warned(message=message, hint=hint or None))
                 case _:

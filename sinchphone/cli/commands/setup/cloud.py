@@ -37,6 +37,8 @@ def learn(
     from sinchphone.signaling.ocra.learning.learned import lines_of
     from sinchphone.signaling.ocra.learning.packages import package_files
 
+    if package == Path():  # an empty text is one, too
+        raise typer.BadParameter("name the package, or its folder", param_hint="PATH")
     options, found = flags.load().options, FoundApi()
     for name, text in package_files(package, is_of_interest):
         read_file(found, name, text)

@@ -23,8 +23,8 @@ Returned = TypeVar("Returned")
 
 
 def check_key(name: str, value: Any) -> Any:
-    """The value, where it fits the key ``name`` of the configuration; an empty one is as if it were not given. Raises BadParameter."""
-    if value:
+    """The value, where it fits the key ``name`` of the configuration. Raises BadParameter."""
+    if value is not None:
         try:
             KEYS[name].read(value)
         except ValueError as error:

@@ -1,5 +1,5 @@
 """What every command and group takes, wherever it stands on the line: ``--version``, ``-q -v --json --debug --profile --config --color``;
-and the examples at the end of its help.
+the examples at the end of its help; and no option has an empty value.
 
 ::
 
@@ -32,6 +32,9 @@ def complete_command(command: Any, path: str, examples: Mapping[str, tuple[str, 
     own = {parameter.name for parameter in command.params}
     is_group = isinstance(command, typer.core.TyperGroup)
     command.params += [_option(name, is_group=is_group) for name in COMMON if name not in own]
+    for parameter in command.params:
+        if isinstance(parameter, typer.core.TyperOption) and not parameter.is_flag:
+            _refuse_empty(parameter)
     if "version" not in own:
         command.params.append(_version_option())
     if path in examples:
@@ -63,6 +66,18 @@ def _option(name: str, *, is_group: bool) -> Any:
         hidden=True,
         callback=keep,
     )
+
+
+def _refuse_empty(option: Any) -> None:
+    """An option that was given has a value: an empty one is a variable that somebody forgot to set (``--max-duration "$LIMIT"``)."""
+    cast = option.type_cast_value
+
+    def check_and_cast(context: typer.Context, value: Any) -> Any:
+        if value == "" or (isinstance(value, list | tuple) and "" in value):
+            raise typer.BadParameter("it is empty: give it a value, or leave it out", ctx=context, param=option)
+        return cast(context, value)
+
+    option.type_cast_value = check_and_cast
 
 
 def refuse_json(context: typer.Context) -> None:

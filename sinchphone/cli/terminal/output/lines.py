@@ -196,7 +196,9 @@ RENDERERS: Final[Mapping[type[Any], Callable[[Any], list[Line]]]] = {
     RecordStartedTold: lambda event: [Line(f"recording to {event.path}")],
     PipeStartedTold: lambda event: [Line(f"{event.path}: this call from byte {event.offset_bytes} on", detail=True)],
     PipeEndedTold: lambda event: [Line(f"{event.path}: {event.bytes} bytes of this call from byte {event.offset_bytes} on", detail=True)],
-    RecordFinishedTold: lambda event: [Line(f"recorded {clock(event.duration_s)} to {event.path}")],
+    RecordFinishedTold: lambda event: [
+        Line(f"recorded {clock(event.duration_s)} to {event.path}" if event.is_kept else f"nothing was recorded to {event.path}")
+    ],
     HistoryEntry: lambda event: [Line(_past(event), "bold" if event.missed else "", result=True, limit=MAX_MESSAGE, hanging=_PEERS_FROM)],
     HistoryDeleted: lambda event: [Line(_deleted(event), result=True)],
     ContactListed: lambda event: [Line(_contact(event), result=True)],

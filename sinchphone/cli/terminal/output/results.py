@@ -69,12 +69,18 @@ class RecordStartedTold:
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFinishedTold:
-    """The recording is complete and in its place."""
+    """The recording is in its place. ``failure`` is why it isn't complete; without any sound there is no file then."""
 
     NAME: ClassVar[str] = "record.finished"
     call_id: str
     path: str
     duration_s: Measure
+    failure: str | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a file."""
+        return self.failure is None or self.duration_s > 0
 
 
 class PipeDirection(StrEnum):
