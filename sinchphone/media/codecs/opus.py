@@ -35,6 +35,7 @@ _FULLBAND: Final = 1105
 
 _SONAMES: Final = ("libopus.so.0", "libopus.0.dylib", "libopus-0.dll", "opus.dll")
 
+_COMPLEXITY: Final = 9  # of 10
 _MAX_PACKET_BYTES: Final = 1275  # one Opus frame, RFC 6716 section 3.4
 _MAX_PACKET_SAMPLES: Final = 5760  # 120 ms, RFC 6716 section 3.4 [R5]
 _NEEDLESS_BYTES: Final = 2
@@ -103,12 +104,12 @@ def is_needless(payload: bytes) -> bool:
 class Encoder:
     """Frames of 5 to 60 ms to Opus packets: mono, 48 kHz, tuned for speech. One thread at a time.
 
-    The defaults are what speech gains from (wideband PESQ without loss: 32 kbit/s 4.25, 40 kbit/s 4.36, 48 kbit/s 4.44;
-    complexity 5, 7, 9 at 32 kbit/s: 3.99, 4.14, 4.25). FEC is off until ``set_fec``: on a clean line it costs 0.1 to 0.2.
+    The complexity and the bit rate are what speech gains from (wideband PESQ without loss: 32 kbit/s 4.25, 40 kbit/s 4.36,
+    48 kbit/s 4.44; complexity 5, 7, 9 at 32 kbit/s: 3.99, 4.14, 4.25). FEC is off until ``set_fec``: on a clean line it costs 0.1 to 0.2.
     """
 
-    def __init__(self, *, bitrate: int = 40_000, complexity: int = 9) -> None:
-        """``bitrate`` in bit/s, ``complexity`` 0 to 10. Raises MediaError."""
+    def __init__(self, *, bitrate: int = 40_000) -> None:
+        """``bitrate`` in bit/s. Raises MediaError."""
         library = _library()
         error = ctypes.c_int()
         self._encoder = library.opus_encoder_create(RATE, 1, _APPLICATION_VOIP, ctypes.byref(error))
@@ -120,7 +121,7 @@ class Encoder:
         self._packet = ctypes.create_string_buffer(_MAX_PACKET_BYTES)
         self._packet_bytes = memoryview(self._packet)
         self._set(_SET_BITRATE, bitrate)
-        self._set(_SET_COMPLEXITY, complexity)
+        self._set(_SET_COMPLEXITY, _COMPLEXITY)
 
     def encode(self, frame: Samples) -> bytes:
         """The packet for the next ``frame``. With DTX, one of two bytes or fewer need not be sent (RFC 7587 3.1.3). Raises MediaError."""

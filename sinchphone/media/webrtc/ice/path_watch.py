@@ -18,10 +18,10 @@ ADDRESSES_SECONDS: Final = 2.0  # between two looks at this machine's addresses
 class PathWatch:
     """Watches over one path."""
 
-    def __init__(self, addresses: Iterable[str], now: float, *, offerer: bool, patience_s: float = CONSENT_SECONDS) -> None:
+    def __init__(self, addresses: Iterable[str], now: float, *, offerer: bool) -> None:
         """``addresses``: of this machine, when the path was found; ``offerer``: we offered first in the call."""
         self._addresses = frozenset(addresses)
-        self._patience = patience_s if offerer else patience_s + YIELD_SECONDS
+        self._patience = CONSENT_SECONDS + (0.0 if offerer else YIELD_SECONDS)
         self._consent_at = now
         self._looked_at = now
         self._broken = False
