@@ -71,7 +71,7 @@ class ArrivalMeter:
             self._arrived.append(packet)
         if not fresh or self._newest is None:
             return None
-        while (self._arrived[0].arrived_at or 0.0) < self._newest - _WINDOW:
+        while len(self._arrived) > 1 and (self._arrived[0].arrived_at or 0.0) < self._newest - _WINDOW:
             self._arrived.popleft()
         delivered = self._delivered()
         link = self._link(delivered)
@@ -90,7 +90,8 @@ class ArrivalMeter:
         """Forget what the peer's clock told before, where it can't be the same one: nothing can be compared with that."""
         ahead = arrived_at - sent_at
         before, self._ahead = self._ahead, ahead
-        if before is not None and abs(ahead - before) > _OTHER_CLOCK:
+        jumps = before is not None and abs(ahead - before) > _OTHER_CLOCK
+        if jumps or (self._newest is not None and arrived_at < self._newest - _OTHER_CLOCK):
             self._arrived.clear()
             self._queue, self._newest, self._rebased_at = QueueDelay(), None, sent_at
             self.link.restart()

@@ -13,7 +13,7 @@ MAX_ROUND_TRIP: Final = 0.100  # [s] over a longer path what is sent again comes
 
 _GENERIC_NACK: Final = 1
 _ITEM: Final = struct.Struct("!HH")
-_MAX_ITEMS: Final = 32  # taken from one packet
+_MAX_ITEMS: Final = 32  # taken from one compound packet
 
 MAX_NACKED: Final = 25  # packets in one request
 _MAX_GAP: Final = 25  # packets of sound: half a second that is missing is an interruption, no loss to mend
@@ -47,15 +47,16 @@ def encode_nack(sender: int, nack: Nack, cname: str) -> bytes:
 def decode_nacks(data: bytes) -> list[Nack]:
     """The requests in a compound packet, up to the first part that can't be read."""
     nacks: list[Nack] = []
-    position = 0
+    position, left = 0, _MAX_ITEMS
     while position + 4 <= len(data):
         first, kind, words = struct.unpack_from("!BBH", data, position)
         end = position + 4 + 4 * words
         if first & 0xC0 != VERSION or end > len(data):
             break
-        if (kind, first & 0x1F) == (RTPFB, _GENERIC_NACK) and words > 2:
+        if (kind, first & 0x1F) == (RTPFB, _GENERIC_NACK) and words > 2 and left:
             ssrc = int.from_bytes(data[position + 8 : position + 12], "big")
-            items = range(position + 12, min(end, position + 12 + 4 * _MAX_ITEMS), 4)
+            items = range(position + 12, min(end, position + 12 + 4 * left), 4)
+            left -= len(items)
             nacks.append(Nack(ssrc, tuple(sequence for at in items for sequence in _unpack(*_ITEM.unpack_from(data, at)))))
         position = end
     return nacks

@@ -31,7 +31,7 @@ _NONE, _SMALL, _LARGE = 0, 1, 2
 _MAX_DELTA: Final = 0x7FFF
 
 _MAX_STATUSES: Final = 400  # in a packet of ours: with the widest deltas it stays below the MTU
-_MAX_TAKEN: Final = 2000  # of a peer's; a sender of sound has 50 a second
+_MAX_TAKEN: Final = 2000  # of a peer's compound packet; a sender of sound has 50 a second
 _KEPT: Final = 256  # arrivals that can be told of again, because one of before came late
 _MAX_GAP: Final = 1000  # numbers that may be missing in a row, else it's another line of numbers
 
@@ -183,7 +183,7 @@ def _encode_chunks(symbols: list[int]) -> Iterator[bytes]:
 def decode_feedbacks(data: bytes) -> list[TransportFeedback]:
     """The feedback in a compound packet, up to the first part that can't be read."""
     found: list[TransportFeedback] = []
-    position = 0
+    position, left = 0, _MAX_TAKEN
     while position + 4 <= len(data):
         first, kind, words = struct.unpack_from("!BBH", data, position)
         end = position + 4 + 4 * words
@@ -191,19 +191,20 @@ def decode_feedbacks(data: bytes) -> list[TransportFeedback]:
             break
         if (kind, first & 0x1F) == (RTPFB, _FORMAT):
             padding = data[end - 1] if first & 0x20 else 0
-            feedback = _decode(data[position + 12 : end - padding])
+            feedback = _decode(data[position + 12 : end - padding], left)
             if feedback is None:
                 break
+            left -= len(feedback.arrivals)
             found.append(feedback)
         position = end
     return found
 
 
-def _decode(body: bytes) -> TransportFeedback | None:
+def _decode(body: bytes, most: int) -> TransportFeedback | None:
     if len(body) < 8:
         return None
     base, count, word = struct.unpack_from("!HHI", body)
-    if not 0 < count <= _MAX_TAKEN:
+    if not 0 < count <= most:
         return None
     symbols, position = _decode_chunks(body, count)
     ticks = (word >> 8) * _REFERENCE_TICKS

@@ -170,6 +170,29 @@ def test_one_moment_that_cannot_be_true_is_forgotten_with_the_next_that_can(lie:
     assert sample.delivered == pytest.approx(50 * 160 * 8, rel=0.05)
 
 
+def test_times_that_step_ahead_and_back_again_are_forgotten_as_one_step_is() -> None:
+    """No step is as long as that to another clock: a quarter of an hour ahead, and back where it was."""
+    told = Told()
+    told.go(5, lambda now: now)
+    told.go(4, lambda now: now + 200 * (now - 5))
+    told.go(4, lambda now: now + 200 * (13 - now))
+    sample = told.go(40, lambda now: now)
+    assert sample.delivered == pytest.approx(50 * 160 * 8, rel=0.05)
+
+
+def test_one_moment_a_little_ahead_is_forgotten_though_many_packets_follow_before_it() -> None:
+    """As in a call with pictures: 200 packets in a second."""
+    told = Told()
+    told.go(5, lambda now: now + 9.5 * (now > 4.95))
+    for _ in range(2400):
+        told.sent.add(told.number % 65_536, 160, told.now)
+        sample = told.meter.feedback([(told.number % 65_536, told.now)])
+        told.number += 1
+        told.now += 0.005
+    assert sample is not None
+    assert sample.delivered == pytest.approx(200 * 160 * 8, rel=0.05)
+
+
 def test_a_peer_to_whom_all_packets_came_in_one_moment_makes_us_remember_no_more_than_what_is_sent() -> None:
     told = Told()
     told.go(60, lambda _: 5.0)

@@ -34,6 +34,7 @@ def test_a_flood_of_numbers_is_cut() -> None:
     data = struct.pack("!BBH", 0x81, 205, len(body) // 4) + body
     (nack,) = decode_nacks(data)
     assert len(nack.sequences) <= 32 * 17
+    assert decode_nacks(data * 4) == [nack]
 
 
 @given(st.binary(max_size=200))

@@ -129,3 +129,10 @@ def test_any_bytes_are_feedback_or_nothing(one: bytes, other: bytes) -> None:
     for data in (one, head + other):
         for feedback in decode_feedbacks(data):
             assert len(feedback.arrivals) <= 2000
+
+
+def test_a_compound_packet_tells_of_no_more_packets_than_one_report_may() -> None:
+    body = struct.pack("!IIHHIH", 1, 2, 0, 1_500, 5 << 8, 1_500)
+    one = struct.pack("!BBH", 0x8F, 205, (len(body) + 2) // 4) + body + b"\0\0"
+    assert len(decode_feedbacks(one)) == 1
+    assert sum(len(feedback.arrivals) for feedback in decode_feedbacks(one * 50)) <= 2000
