@@ -68,7 +68,7 @@ class AudioOptions:
     max_kbps: int | None = key(
         "",
         _kbps,
-        "the most that a WebRTC call sends in Opus, in kbit/s: sound, its copies, what is sent again, reports, headers",
+        "the most that a WebRTC call sends in Opus, in kbit/s: sound, its copies, pictures, what is sent again, reports, headers",
     )
     tones: str = key(_DEFAULT_TONES, _country, "the country whose ringing and busy tones are heard")
 

@@ -56,3 +56,13 @@ def test_lost_packets_are_sent_again_and_no_picture_stands_still() -> None:
     call = VirtualVideoCall(Condition("10 % in bursts of 3", loss=0.10, burst=3), babble(9)).run()
     assert call.rate(5.0, 8.5) > 14.0
     assert call._viewer.stats().pictures_dropped <= 3
+
+
+@pytest.mark.parametrize("kbps", [64, 150, 400, 1_000])
+@pytest.mark.parametrize("line", [Condition("clean"), Condition("10 % in bursts of 3", loss=0.10, burst=3)], ids=["clean", "10 %"])
+def test_pictures_their_reports_and_what_is_sent_again_are_within_the_limit_of_the_sound(line: Condition, kbps: int) -> None:
+    call = VirtualVideoCall(line, babble(SECONDS), max_kbps=kbps).run()
+    seconds = [sum(size for at, size in call.sent if 0 <= begun - at < 1) * 8e-3 for begun, _ in call.sent]
+    assert max(seconds) <= kbps
+    assert call.made_up(1.0, SECONDS - 0.5) < 0.1
+    assert kbps < 150 or call.rate(3, SECONDS - 0.5) > 3

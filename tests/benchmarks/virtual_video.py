@@ -30,6 +30,7 @@ from sinchphone.picture.ladder import PictureSetting
 from sinchphone.protocol.rtp.packet import is_rtcp
 
 BELOW_RTP = 38  # SRTP's tag, UDP, IPv4
+SRTCP_INDEX = 4
 RATE = 15.0
 AGREED = PictureAgreement("VP8", 96, frozenset({96}), sends=True, nack=True, numbering=3)
 BLOCK = 480
@@ -86,12 +87,14 @@ class VirtualVideoCall:
     condition: Condition
     sound: Samples
     shows: bool = True
+    max_kbps: int | None = None
     draw: Callable[[int, float], Picture] = lambda number, now: draw_code(PictureCode(number, 1), 640, 360, now)
     read: Callable[[Picture], int | None] = field(default_factory=lambda: _number_of)
     seen: list[Seen] = field(default_factory=list)
     settings: list[tuple[float, PictureSetting | None]] = field(default_factory=list)
     concealed: list[int] = field(default_factory=list)  # samples of sound made up, each 10 ms
     waiting: list[float] = field(default_factory=list)  # [s] in the line's queue, each 20 ms
+    sent: list[tuple[float, int]] = field(default_factory=list)  # when, and bytes, of all that went over the line, reports too
     sound_late: list[float] = field(default_factory=list)  # [s] of delay, each 10 ms
 
     def run(self) -> "VirtualVideoCall":
@@ -126,7 +129,7 @@ class VirtualVideoCall:
     def _end(self, ssrc: int, transmit: Callable[[bytes], bool]) -> tuple[Stream, PortLeg, VideoStream, PictureLeg]:
         leg, pictures, clock = PortLeg(), PictureLeg(), self._loop.time
         wall = lambda: 1e9 + self._loop.time()  # noqa: E731
-        sound = Stream(ssrc, f"{ssrc}", transmit, lambda _: None, leg, clock=clock, wall=wall)
+        sound = Stream(ssrc, f"{ssrc}", transmit, lambda _: None, leg, max_kbps=self.max_kbps, clock=clock, wall=wall)
         sound.agree(TERMS[1].agreement)
         video = VideoStream(StreamPlace(ssrc + 1, f"{ssrc}", sound.path, sound, transmit), pictures, clock=clock, wall=wall)
         video._sender._pacer._clock = clock
@@ -193,6 +196,7 @@ class VirtualVideoCall:
 
     def _over_the_line(self, packet: bytes) -> bool:
         now, size = self._loop.time(), len(packet) + BELOW_RTP
+        self.sent.append((self._now, size + SRTCP_INDEX * is_rtcp(packet)))
         if is_rtcp(packet):
             self._loop.call_at(now + DELAY_S, self._arrive, packet)
             return True

@@ -186,7 +186,10 @@ class PathControl:
 
     def haste(self, share: float, *, usual: float, most: float) -> float:
         """How fast a burst of a stream with that share may go [bit/s]: so much above it, and more where link and share are both faster than
-        what could be told: hardly a queue grows behind it then."""
+        what could be told: hardly a queue grows behind it then. No faster where all that is sent has a limit, and not at all where the
+        last second has reached it."""
+        if not math.isinf(self._most):
+            return share if self._left_of(_ROOM_SHARE) > 0 else 0.0
         link = self._controller.link
         fast = link is not None and math.isinf(link) and share > FASTEST_TOLD
         return (most if fast else usual) * share
@@ -200,9 +203,15 @@ class PathControl:
         """Bytes that may be sent beside the streams at this moment, headers included."""
         if math.isinf(self._most):
             return _ROOMY
-        now = self._clock()
-        seconds = 0.0 if self._begun_at is None else min(1.0, now - self._begun_at)  # the rest of the first one is for what is new
-        return int(_ROOM_SHARE * self._most / 8 * seconds) - sum(size for at, size in self._spent if at > now - 1.0)
+        seconds = (
+            0.0 if self._begun_at is None else min(1.0, self._clock() - self._begun_at)
+        )  # the rest of the first one is for what is new
+        return self._left_of(_ROOM_SHARE * seconds)
+
+    def _left_of(self, share: float) -> int:
+        """Bytes that the last second leaves of so much of the limit."""
+        since = self._clock() - 1.0
+        return int(share * self._most / 8) - sum(size for at, size in self._spent if at > since)
 
     def is_congested(self, since: float) -> bool:
         """Whether what got lost after that moment fell out of a queue of ours."""

@@ -22,6 +22,7 @@ class Pacer:
         self._queue: deque[bytes] = deque()
         self._queued = 0  # bytes
         self._rate = _LEAST
+        self._waits = False
         self._credit = 0.0  # bytes that may go at once
         self._at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -32,8 +33,8 @@ class Pacer:
         return self._queued * 8 / self._rate > _BEHIND_SECONDS
 
     def pace(self, bitrate: float) -> None:
-        """Send so fast from now on [bit/s]."""
-        self._rate = max(_LEAST, bitrate)
+        """Send so fast from now on [bit/s]; 0: what there is waits."""
+        self._rate, self._waits = max(_LEAST, bitrate), bitrate <= 0
 
     def put(self, packets: Iterable[bytes], *, first: bool = False) -> None:
         """Send those, after what waits, or before it."""
@@ -61,7 +62,7 @@ class Pacer:
         now = self._clock()
         self._credit = min(0.0, self._credit) + min(0.1, now - self._at) * self._rate / 8
         self._at = now
-        while self._queue and self._credit > 0:
+        while self._queue and self._credit > 0 and not self._waits:
             packet = self._queue.popleft()
             self._queued -= _size(packet)
             self._credit -= _size(packet)

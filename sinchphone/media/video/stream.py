@@ -104,7 +104,8 @@ class VideoStream:
 
     def report(self) -> bytes:
         """The RTCP packet for this moment."""
-        return encode_report(RtcpReport(self._place.ssrc, self._sender.report(self._wall()), self._receiver.report()), self._place.cname)
+        report = RtcpReport(self._place.ssrc, self._sender.report(self._wall()), self._receiver.report())
+        return self._place.path.control(encode_report(report, self._place.cname))
 
     def stats(self) -> PictureStats:
         """Counters at this moment."""
@@ -142,10 +143,14 @@ class VideoStream:
         if wanted is not None:
             for at in range(0, len(wanted.sequences), MAX_NACKED):
                 part = Nack(wanted.ssrc, wanted.sequences[at : at + MAX_NACKED])
-                self._place.transmit(encode_nack(self._place.ssrc, part, self._place.cname))
+                self._transmit(encode_nack(self._place.ssrc, part, self._place.cname))
         source = self._receiver.needs_key()
         if source is not None:
-            self._place.transmit(encode_pli(self._place.ssrc, source, self._place.cname))
+            self._transmit(encode_pli(self._place.ssrc, source, self._place.cname))
+
+    def _transmit(self, packet: bytes) -> None:
+        """A packet of RTCP; it counts with what the path may carry."""
+        self._place.transmit(self._place.path.control(packet))
 
     def _tend(self) -> None:
         self._tending = asyncio.get_running_loop().call_later(_TEND_SECONDS, self._tend)
