@@ -37,6 +37,11 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, [line for line in done.stderr.splitlines() if "sinchphone" in line]) == (0, [])
 
 
+def test_the_unit_makes_the_folder_that_it_records_to() -> None:
+    [folder] = re.findall(r"^ExecStart=.* --record %S/(\S+)/\S+$", UNIT, re.MULTILINE)
+    assert f"StateDirectory={folder}\n" in UNIT
+
+
 def test_the_units_program_and_the_launchd_file_run_options_that_exist() -> None:
     from sinchphone.cli.command_line import command_line
 

@@ -53,7 +53,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     unit = tmp_path / "sinchphone-exchange@4601.service"
-    unit.write_text(UNIT.replace("/usr/local/bin/sinchphone", str(program)))
+    unit.write_text(UNIT.replace("/opt/sinchphone/bin/sinchphone", str(program)))
     command = ["systemd-analyze", "verify", "--recursive-errors=no", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert (done.returncode, [line for line in done.stderr.splitlines() if "sinchphone" in line]) == (0, [])
