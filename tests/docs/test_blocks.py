@@ -1,5 +1,7 @@
 """Every block of every page that can run here runs, as a reader would run it."""
 
+import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -16,6 +18,7 @@ from tests.docs.dockit.shell import Shell, conversation, far_level, fits
 
 BLOCKS = list(blocks())
 NOT_RUN = ("text", "json", "toml", "kamailio", "dockerfile", "yaml")  # the last two: test_recipes
+READERS = ("$du", "list_file", "listen=", "alias=", 'password";')  # lines with addresses, files and passwords of the reader's
 INSIDE = """
 import asyncio
 from sinchphone import *
@@ -113,8 +116,19 @@ def test_kamailio_is_told_what_the_tests_of_it_tell_it(block: Block) -> None:
     kit = "".join(file.read_text() for file in files)
     tested = " ".join(kit.replace("{{", "{").replace("}}", "}").split())
     for line in block.text.splitlines():
-        if "$du" not in line and "list_file" not in line:  # the address and the file are the reader's
+        if module := re.fullmatch(r'loadmodule "(\w+)\.so"', line):
+            assert f'"{module[1]}"' in tested
+        elif not any(word in line for word in READERS):
             assert " ".join(line.split()) in tested
+
+
+@pytest.mark.parametrize("block", _of("kamailio"), ids=str)
+def test_kamailio_takes_the_file(block: Block, tmp_path: Path) -> None:
+    if (kamailio := shutil.which("kamailio", path=f"{os.environ['PATH']}:/usr/sbin")) is None:
+        pytest.skip("needs the package kamailio")
+    (tmp_path / "kamailio.cfg").write_text(block.text)
+    done = subprocess.run([kamailio, "-c", "-f", tmp_path / "kamailio.cfg", "-w", tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("block", _of("sh", marked=True), ids=str)
