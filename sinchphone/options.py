@@ -213,7 +213,7 @@ class Options:
     ca_file: Path | None = key(
         "",
         read_path,
-        "authorities (PEM) to be trusted beside the system's: platform, token_url and SMS API",
+        "authorities (PEM) to be trusted beside the system's: platform, token_url, SMS API and TURN servers",
         variable="SINCHPHONE_CA_FILE",
         chosen_only=True,
     )

@@ -80,14 +80,15 @@ class Local(LocalApplication):
         background: HostSettings | None = None,
         launch: Launch | None = None,
         application: ApplicationCredentials | None = None,
+        ca_file: Path | None = None,
     ) -> None:
         """``state_dir`` keeps the application's key and secret and, with ``keep``, the users and what waits for them; the platform's
         state folder if not given. ``exchange`` has all of an exchange's options, ``host`` and ``port`` among them. ``gateway`` says
         what can be called beside users while this process hosts, its sound in ``media``; ``backend``, or its URL, is asked where calls
         go, in place of that of ``gateway`` (its events are signed with ``application_key`` and ``secret``);
         with ``sip_port`` it listens for phones there (0: a free port). ``api`` is the dialect that clients speak. With ``background`` a
-        process of its own hosts; ``launch`` is one that is starting already. ``application`` is a key and secret of your own. Raises
-        ConfigError where the credentials can't be kept."""
+        process of its own hosts; ``launch`` is one that is starting already. ``application`` is a key and secret of your own. ``ca_file``:
+        authorities of TURN servers, to be trusted beside the system's (PEM). Raises ConfigError where the credentials can't be kept."""
         folder = state_dir or state_folder()
         super().__init__(folder, api, application)
         self._folder = folder
@@ -101,6 +102,7 @@ class Local(LocalApplication):
         self._exchange: Exchange | None = None
         self._background = background
         self._launch = launch
+        self._ca_file = ca_file
         self._news: list[HostNews] = []
         self._opened = 0
         self._lock = asyncio.Lock()
@@ -131,9 +133,9 @@ class Local(LocalApplication):
         return self._exchange is not None
 
     @property
-    def ca_file(self) -> None:
-        """It is on this machine, and spoken to without TLS."""
-        return None
+    def ca_file(self) -> Path | None:
+        """The file that was given. The exchange itself is on this machine, and spoken to without TLS."""
+        return self._ca_file
 
     @property
     def ocra_names(self) -> None:

@@ -109,6 +109,7 @@ def _local(options: Options, media: "MediaThread | None", early: EarlyHost) -> "
         background=early.settings,
         launch=early.launch,
         application=early.settings.application if early.settings is not None else read_local_application(options),
+        ca_file=options.ca_file,
     )
 
 

@@ -8,7 +8,7 @@ from sinchphone.cli.doctor.finding import Finding
 from sinchphone.cli.terminal.output.listings import CheckResult
 from sinchphone.credentials import read_ice_servers
 from sinchphone.errors import NotFoundError, SinchphoneError
-from sinchphone.options import Options, Place
+from sinchphone.options import Options
 
 if TYPE_CHECKING:
     from sinchphone.engine.client import SinchClient
@@ -52,8 +52,7 @@ async def check_own_servers(options: Options) -> AsyncIterator[tuple[str, Findin
 async def _probed(options: Options, servers: "tuple[IceServer, ...]") -> AsyncIterator[tuple[str, Finding]]:
     from sinchphone.media.webrtc.ice.nat_probe import probe_network
 
-    ca_file = options.ca_file if options.environment is Place.CLOUD else None
-    report = await probe_network(servers, ca_file)
+    report = await probe_network(servers, options.ca_file)
     for name, finding in zip(NETWORK_CHECKS, (servers_finding(report), nat_finding(report)), strict=True):
         yield name, finding
 

@@ -1,10 +1,15 @@
 """What the doctor says of servers and NATs."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from sinchphone.cli.doctor.network_checks import nat_finding, servers_finding
+from sinchphone.cli.doctor.network_checks import check_own_servers, nat_finding, servers_finding
+from sinchphone.media.webrtc.ice import nat_probe
 from sinchphone.media.webrtc.ice.nat_probe import NatKind, NetworkReport, ServerReport
 from sinchphone.media.webrtc.ice.servers import Server
+from sinchphone.options import IceSection, Options
 
 STUN = Server("s.example", 3478, relay=False)
 TURN = Server("t.example", 5349, True, "tcp", True, "ada", "hush-hush")
@@ -41,3 +46,16 @@ def test_one_that_does_not_is_a_warning_and_no_relay_at_all_a_problem() -> None:
 )
 def test_a_nat_is_a_warning_where_it_needs_a_relay_that_is_not_there(nat: NatKind, why: str, result: str) -> None:
     assert nat_finding(report(nat, (TURN, why))).result == result
+
+
+async def test_servers_are_asked_with_the_authorities_that_calls_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    async def probe(servers: Any, ca_file: Path | None) -> NetworkReport:
+        asked.append(ca_file)
+        return report(NatKind.NONE, (TURN, ""))
+
+    monkeypatch.setattr(nat_probe, "probe_network", probe)
+    options = Options(ca_file=Path("ca.pem"), ice=IceSection(servers=("turns:t.example",), username="ada", credential="hush-hush"))
+    assert [found.result async for _, found in check_own_servers(options)] == ["ok", "ok"]
+    assert asked == [Path("ca.pem")]

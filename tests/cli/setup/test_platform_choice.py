@@ -43,6 +43,14 @@ async def test_the_local_exchange_is_told_all_that_its_section_says(tmp_path: Pa
     await environment.close()
 
 
+@pytest.mark.parametrize("place", Place)
+async def test_authorities_of_turn_servers_are_trusted_wherever_calls_go(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    environment = open_environment(Options(environment=place, application_key="key", token="a.b.c", state_dir=tmp_path, ca_file=file))
+    assert environment.ca_file == file
+    await environment.close()
+
+
 @pytest.mark.parametrize("proof", [{"token": "a.b.c"}, {"token_url": "https://example.org/token"}])
 def test_a_key_and_a_proof_lead_to_the_cloud(proof: dict[str, str]) -> None:
     options = Options(environment=Place.CLOUD, application_key="key", caller_id="+14155550123", host="http://127.0.0.1:4600", **proof)  # type: ignore[arg-type]
