@@ -186,6 +186,12 @@ def test_the_panel_has_codec_path_rates_losses_delays_and_a_line_of_scores() -> 
     assert lines[-1].endswith("▁▄ █")
     assert all(len(line) <= 79 for line in panel_lines(Panel(STATS, "srflx", (4.4,) * 60)))
     assert panel_lines(Panel(None, None)) == ["statistics: none yet"]
+    for columns in (19, 29, 39):
+        narrow = panel_lines(Panel(STATS, "srflx", (4.4,) * 60), columns)
+        assert max(map(len, narrow)) <= columns
+        assert (
+            " ".join(narrow).split() == " ".join([*lines[:-1], narrow[-1]]).replace("relayed (TURN)", "direct, through NAT (srflx)").split()
+        )
     assert sparkline((1.0, 4.5), ascii_only=True).isascii()
 
 

@@ -103,6 +103,28 @@ def test_no_status_is_wider_than_its_room(status: Status, columns: int, ascii_on
     assert not ascii_only or text.isascii()
 
 
+@given(STATUSES, st.integers(1, 200), st.booleans())
+def test_the_clock_and_who_is_muted_or_holds_are_there_as_a_whole_on_the_narrowest_terminal(
+    status: Status, columns: int, held: bool
+) -> None:
+    status = replace(status, held_by_us=held)
+    talks = status.seconds is not None
+    facts = [clock(status.seconds or 0), status.hold or ("MUTED" if status.muted else "")] if talks else [status.state]
+    if columns >= cells(" | ".join(facts)):
+        text = status_text(status, columns)
+        assert all(fact in text for fact in facts)
+
+
+def test_a_fact_that_has_no_room_is_left_out_and_not_cut() -> None:
+    status = replace(TALKING, peer="+46700000000", muted=True, other="carol waits", camera="webcam", seconds=754)
+    for columns in range(13, 120):
+        text = status_text(status, columns)
+        assert text.split(" | ")[0].endswith("12:34")
+        for part in text.split(" | ")[1:]:
+            whole = (part.startswith(("you MUTED", "MUTED")), part.startswith("dialled "), part.endswith(("?", "? help")), "loss" in part)
+            assert any(whole) or part.endswith("…") or part in ("carol waits", "camera webcam"), (columns, text)
+
+
 def test_a_terminal_that_takes_ascii_only_gets_meters_of_ascii_and_no_flood_of_escapes() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
     StatusLine(stream).draw(TALKING)

@@ -1,6 +1,7 @@
 """The panel of a call's statistics, above its status line: codec, path, bit rates, losses, delays, and the score over the last minute."""
 
 import math
+import textwrap
 from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -11,10 +12,12 @@ from sinchphone.quick_dataclass import quick_dataclass
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.output.events.events import Stats
 
+MAX_COLUMNS: Final = 79
 MINUTE: Final = 60  # scores that are shown, one a second
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _ASCII_BARS: Final = "_.:-=+*#"
 _WORST, _BEST = 1.0, 4.5
+_BETWEEN: Final = "   "  # facts
 _PATHS: Final = {
     "host": "direct (host)",
     "srflx": "direct, through NAT (srflx)",
@@ -47,21 +50,38 @@ class Scores:
         return tuple(self._scores)
 
 
-def panel_lines(panel: Panel, *, ascii_only: bool = False) -> list[str]:
-    """Its lines, none wider than 79 cells."""
-    stats = panel.stats
+def panel_lines(panel: Panel, columns: int = MAX_COLUMNS, *, ascii_only: bool = False) -> list[str]:
+    """Its lines, none wider than ``columns``, nor than 79 cells: what has no room in one is in the next."""
+    width, stats = max(1, min(columns, MAX_COLUMNS)), panel.stats
     if stats is None:
-        return ["statistics: none yet"]
-    path = _PATHS.get(panel.pair or "", "unknown")
-    lines = [
-        f"codec {escape(stats.codec or 'unknown')}   path {path}   sent {_measured(stats.sent_kbps, 'kbit/s')}   "
+        return _wrapped(["statistics: none yet"], width)
+    flow = [
+        f"codec {escape(stats.codec or 'unknown')}",
+        f"path {_PATHS.get(panel.pair or '', 'unknown')}",
+        f"sent {_measured(stats.sent_kbps, 'kbit/s')}",
         f"heard {_measured(stats.received_kbps, 'kbit/s')}",
-        f"loss {_measured(stats.received_loss_percent, '%')} heard, {_measured(stats.sent_loss_percent, '%')} sent   "
-        f"jitter {_measured(stats.jitter_ms, 'ms', 0)}   delay {_measured(stats.delay_ms, 'ms', 0)}   "
+    ]
+    quality = [
+        f"loss {_measured(stats.received_loss_percent, '%')} heard, {_measured(stats.sent_loss_percent, '%')} sent",
+        f"jitter {_measured(stats.jitter_ms, 'ms', 0)}",
+        f"delay {_measured(stats.delay_ms, 'ms', 0)}",
         f"round trip {_measured(stats.round_trip_ms, 'ms', 0)}",
     ]
-    score = f"MOS {_measured(stats.mos, '')}, mean {_measured(stats.mean_mos, '')}"
-    return [*(line[:79] for line in lines), f"{score} {sparkline(panel.scores[-(78 - len(score)) :], ascii_only=ascii_only)}".rstrip()]
+    scores = _wrapped([f"MOS {_measured(stats.mos, '')}, mean {_measured(stats.mean_mos, '')}"], width)
+    room = width - 1 - len(scores[-1])
+    bars = sparkline(panel.scores[-room:], ascii_only=ascii_only) if room > 0 else ""
+    return [*_wrapped(flow, width), *_wrapped(quality, width), *scores[:-1], f"{scores[-1]} {bars}".rstrip()]
+
+
+def _wrapped(facts: Iterable[str], width: int) -> list[str]:
+    """Lines of whole facts; one that is wider than a line is broken between its words."""
+    lines: list[str] = []
+    for fact in facts:
+        if lines and len(lines[-1]) + len(_BETWEEN) + len(fact) <= width:
+            lines[-1] += _BETWEEN + fact
+        else:
+            lines += textwrap.wrap(fact, width)
+    return lines
 
 
 def sparkline(scores: Iterable[float | None], *, ascii_only: bool = False) -> str:

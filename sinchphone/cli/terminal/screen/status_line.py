@@ -105,9 +105,11 @@ class _Detail:
     loss: bool = True
     peer_cells: int = 1_000
     digits: int = 1_000
+    camera: bool = True
+    other_cells: int = MAX_OTHER_CELLS
 
 
-# What helps least goes first; the peer, digits and keys stay to the end.
+# What helps least goes first, whole facts each; the peer, digits and keys stay long, and the time and who is muted or holds to the end.
 _LESS: Final[tuple[Callable[[_Detail], _Detail], ...]] = (
     lambda detail: replace(detail, codec=False),
     lambda detail: replace(detail, meter_cells=4),
@@ -120,6 +122,13 @@ _LESS: Final[tuple[Callable[[_Detail], _Detail], ...]] = (
     lambda detail: replace(detail, peer_cells=9),
     lambda detail: replace(detail, keys=lambda keys: keys.letters),
     lambda detail: replace(detail, digits=4),
+    lambda detail: replace(detail, camera=False),
+    lambda detail: replace(detail, peer_cells=5),
+    lambda detail: replace(detail, other_cells=5),
+    lambda detail: replace(detail, digits=0),
+    lambda detail: replace(detail, other_cells=0),
+    lambda detail: replace(detail, keys=lambda _: ""),
+    lambda detail: replace(detail, peer_cells=0),
 )
 _DETAILS: Final = tuple(itertools.accumulate(_LESS, lambda detail, less: less(detail), initial=_Detail()))
 
@@ -138,20 +147,20 @@ def _written(status: Status, detail: _Detail, *, ascii_only: bool) -> str:
     def shown(name: str, width: int) -> str:
         text = escape(name)
         text = text.encode("ascii", "backslashreplace").decode() if ascii_only else text
-        return cut_to(text, width, "~" if ascii_only else "…")
+        return cut_to(text, width, "~" if ascii_only else "…") if width else ""
 
     talks = status.seconds is not None
     peer = shown(status.peer, detail.peer_cells)
-    first = [peer if talks and not detail.state else f"{status.state} {peer}"]
+    first = [" ".join(part for part in ("" if talks and not detail.state else status.state, peer) if part)]
     if status.seconds is not None:
-        first[0] += f" {clock(status.seconds)}"
+        first[0] = f"{first[0]} {clock(status.seconds)}".lstrip()
         first.append(status.hold or _loudness(status, detail.meter_cells, ascii_only=ascii_only))
-    other = shown(status.other, min(MAX_OTHER_CELLS, detail.peer_cells))
+    other = shown(status.other, min(detail.other_cells, detail.peer_cells))
     facts = [escape(status.codec)] if status.codec and detail.codec and talks else []
     facts += [f"loss {status.lost_percent:.1f} %"] if status.lost_percent is not None and detail.loss else []
     facts += [f"{status.round_trip_ms:.0f} ms"] if status.round_trip_ms is not None and detail.round_trip else []
-    facts += [f"camera {shown(status.camera, MAX_WAITING_NAME)}"] if status.camera is not None else []
-    digits = f"dialled {status.digits[-detail.digits :]}" if status.digits else ""
+    facts += [f"camera {shown(status.camera, MAX_WAITING_NAME)}"] if status.camera is not None and detail.camera else []
+    digits = f"dialled {status.digits[-detail.digits :]}" if status.digits and detail.digits else ""
     keys = detail.keys(status.keys) if status.keys is not None else ""
     text = " | ".join(part for part in (*first, other, ", ".join(facts), digits, keys) if part)
     return text.encode("ascii", "backslashreplace").decode() if ascii_only else text  # a hint may name somebody
@@ -234,8 +243,8 @@ class StatusLine:
         if self._writing.locked():
             return
         columns = self._columns() - 1
-        panel = panel_lines(status.panel, ascii_only=self._ascii_only) if status.panel is not None else []
-        rows = [cut_to(row, columns, mark="") for row in panel] + [status_text(status, columns, ascii_only=self._ascii_only)]
+        panel = panel_lines(status.panel, columns, ascii_only=self._ascii_only) if status.panel is not None else []
+        rows = [*panel, status_text(status, columns, ascii_only=self._ascii_only)]
         text = f"{_ERASE_ROW}\r\n".join(rows)
         if text != self._drawn:
             begin = _HIDE_CURSOR if self._drawn is None else ""
