@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sinchphone.audio.frame import Samples
 from sinchphone.audio.levels.activity import Activity, Listener
 from sinchphone.audio.quality import Change, Quality, Sample
+from sinchphone.audio.tones.signals import Sine
 
 LIVELY = Activity(-20, True, 10, 0, 0, 0, 500, False)
 
@@ -149,7 +150,7 @@ QUIET: dict[str, Callable[[int], Samples]] = {
     "digital silence": lambda count: np.zeros(count, np.int16),
     "an offset, and nothing else": lambda count: np.full(count, 3, np.int16),
     "noise that nobody hears": lambda count: np.random.default_rng(7).integers(-12, 13, count).astype(np.int16),
-    "a hum that never changes": lambda count: np.resize(np.rint(2000 * np.sin(np.arange(960) * 2 * np.pi / 960)), count).astype(np.int16),
+    "a hum that never changes": lambda count: np.resize(Sine(50.0, -24.0).pull(), count),
 }
 
 

@@ -15,6 +15,7 @@ that aren't needed for the next phase are shut down first, which lets go of thei
 """
 
 import enum
+import functools
 import os
 import random
 from collections import deque
@@ -170,6 +171,7 @@ def may_be_tried_again(path: PurePath) -> bool:
     return phase_of(path) is not Phase.COMPUTING
 
 
+@functools.cache
 def phase_of(path: PurePath) -> Phase:
     """The phase of a test file."""
     return next((PHASES[part] for part in reversed(path.parts) if part in PHASES), Phase.COMPUTING)
