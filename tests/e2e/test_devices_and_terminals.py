@@ -39,8 +39,22 @@ def start(lab: Any, port: int, *arguments: str, without: Collection[str] = ()) -
 
 
 def hang_up(process: subprocess.Popen[str]) -> str:
+    """The rest of what it says."""
     process.send_signal(signal.SIGINT)
-    return process.communicate(timeout=PATIENCE_S)[0]
+    with process:
+        assert process.stdout is not None
+        return process.stdout.read()
+
+
+def says(process: subprocess.Popen[str], words: str) -> str:
+    """What it says up to the line that has these words."""
+    said = ""
+    while words not in said:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, f"{words!r} isn't in {said!r}"
+        said += line
+    return said
 
 
 def hears(sound: Callable[[], Any], hz: float, since: int = 0) -> bool:
@@ -114,11 +128,10 @@ def test_sound_comes_back_when_the_sound_server_was_started_again(sound_servers:
     try:
         with sound_servers(tmp_path) as lab, lab.ear() as ear, lab.mouth(800):
             wait_until(lambda: hears(ear, 800))
-            time.sleep(3)  # until the person is told
+            said = says(call, "sound now: microphone default, loudspeaker default")
     finally:
-        said = hang_up(call)
-    assert said.count("warning: the sound device stopped") == 1
-    assert "sound now: microphone default, loudspeaker default" in said
+        rest = hang_up(call)
+    assert (said + rest).count("warning: the sound device stopped") == 1
 
 
 def test_sound_follows_the_default_device_and_stays_when_it_is_taken_away(lab: Any, free_port: int) -> None:
@@ -147,13 +160,13 @@ def test_a_named_device_that_goes_is_replaced_by_the_default_until_it_is_back(so
     try:
         with sound_servers(tmp_path) as lab, lab.ear() as ear, lab.ear("ear2") as ear2:
             wait_until(lambda: hears(ear, 440))
+            said = says(call, "sound now: loudspeaker default")
             asoundrc.write_text(there)
             wait_until(lambda: hears(ear2, 440))
-            time.sleep(3)  # until the person is told
+            said += says(call, "sound now: loudspeaker second_ear")
     finally:
-        said = hang_up(call)
-    assert said.count("warning: the sound device stopped") == 1
-    assert said.index("sound now: loudspeaker default") < said.index("sound now: loudspeaker second_ear")
+        rest = hang_up(call)
+    assert (said + rest).count("warning: the sound device stopped") == 1
 
 
 def test_the_ringback_is_heard_while_it_rings_and_stops_when_it_ends(lab: Any, free_port: int) -> None:

@@ -1,6 +1,5 @@
 """What a backend is told of who answers, and of digits in rooms; music for who is alone there, or held."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -99,6 +98,4 @@ async def test_a_caller_whom_a_sip_phone_holds_hears_the_backends_music(sip_exch
 
 async def hears_music(ear: Any) -> None:
     """Waits for the lowest note of the second piece; each note is there for a third of a second."""
-    async with asyncio.timeout(20):
-        while max(goertzel.share(ear.last(0.2), hz) for hz in LOW_NOTES_HZ) < 0.3:
-            await asyncio.sleep(0.05)
+    await ear.becomes(lambda sound: max(goertzel.share(sound, hz) for hz in LOW_NOTES_HZ) >= 0.3, back_s=0.3)
