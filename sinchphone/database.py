@@ -38,7 +38,8 @@ def in_transaction(base: sqlite3.Connection, work: Callable[[sqlite3.Connection]
         outcome = work(base)
         base.execute("COMMIT")
     except BaseException:
-        base.execute("ROLLBACK")
+        if base.in_transaction:  # on a full disk SQLite has taken it back itself
+            base.execute("ROLLBACK")
         raise
     return outcome
 

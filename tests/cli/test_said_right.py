@@ -20,7 +20,7 @@ from sinchphone.cli.terminal.screen.screen import Screen, lines_of
 from sinchphone.cli.terminal.session import Session
 from sinchphone.config import load, user_file
 from sinchphone.credentials import read_phones, read_secret
-from sinchphone.database import hint_of
+from sinchphone.database import connect, hint_of, in_transaction
 from sinchphone.engine.events.events import InstantMessage, MessageDelivered, MessageSent
 from sinchphone.engine.history.history import History
 from sinchphone.errors import AudioFileError, ConfigError
@@ -172,6 +172,36 @@ def test_a_database_that_is_held_or_may_not_be_written_is_not_to_be_moved_or_del
     for error, word in ((held.value, "another program"), (refused.value, "who owns it"), (PermissionError(13, "no"), "who owns it")):
         assert word in hint_of(error)
         assert "move" not in hint_of(error)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a file size limit")
+def test_a_database_on_a_full_disk_says_so_and_is_not_to_be_moved_away(tmp_path: Path) -> None:
+    import resource
+
+    path = tmp_path / "small.db"
+    base = connect(path, ["CREATE TABLE one (x)"])
+    base.execute("PRAGMA journal_mode=DELETE")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, hard))
+    try:
+        with pytest.raises(sqlite3.Error) as full:
+            in_transaction(base, lambda base: base.execute("INSERT INTO one VALUES (zeroblob(1000000))"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        base.close()
+    assert "rollback" not in str(full.value)
+    assert hint_of(full.value) == "check the disk, and the space on it"
+
+
+def test_what_sqlite_has_taken_back_itself_is_not_taken_back_again(tmp_path: Path) -> None:
+    def fail(base: sqlite3.Connection) -> None:
+        base.execute("ROLLBACK")  # as it does where the disk is full
+        raise sqlite3.OperationalError("database or disk is full")
+
+    base = connect(tmp_path / "small.db", ["CREATE TABLE one (x)"])
+    with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+        in_transaction(base, fail)
+    base.close()
 
 
 def test_a_state_folder_without_hard_links_keeps_the_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
