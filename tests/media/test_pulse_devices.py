@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -88,12 +87,14 @@ def test_devices_are_found_by_name_and_listing_writes_nothing_on_the_terminal(la
 
 
 def test_a_sound_server_that_ends_is_one_warning_and_the_call_goes_on(lab: Any) -> None:
-    program = PROGRAM.replace("limit = time.monotonic() + 25", "limit = time.monotonic() + 3; await asyncio.to_thread(sys.stdin.readline)")
+    told = "print('open', flush=True); await asyncio.to_thread(sys.stdin.readline)"
+    program = PROGRAM.replace("limit = time.monotonic() + 25", f"limit = time.monotonic() + 3; {told}")
     command = [sys.executable, "-c", program, "{}"]
     with subprocess.Popen(
         command, env=lab.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as audio:
-        time.sleep(3)
+        assert audio.stdout is not None
+        assert audio.stdout.readline() == "open\n"
         subprocess.run(["pactl", "exit"], env=lab.environment, check=True)
         out, err = audio.communicate("\n", timeout=PATIENCE_SECONDS)
     result = json.loads(out)
