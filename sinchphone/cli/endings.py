@@ -36,7 +36,7 @@ _OURS_IN_ANY_CASE: Final = (Order.INTERRUPT, Order.TERMINATE, Order.TRANSFERRED)
 # Who is not found though no user: the general hint is about users.
 _NOBODY_THERE: Final = {
     Domain.SIP: "check the address: its host can't be found, or nobody is there",
-    Domain.PSTN: "check the number: nobody has it",
+    Domain.PSTN: "check the number; and where the exchange has a trunk, the host in [trunk]: sinchphone help trunk",
 }
 _CODES: Final = {
     Order.KEY: ExitCode.OK,

@@ -114,7 +114,7 @@ _HINTS: Final = {
     ExitCode.USAGE: USAGE_HINT,
     ExitCode.AUTHENTICATION: "check the application key, its secret or token, and the user: sinchphone config show",
     ExitCode.NOT_FOUND: "check the name or number; a user of the local exchange must be listening: sinchphone listen --user NAME",
-    ExitCode.FORBIDDEN: "the account may lack credit or a verified caller id: see the platform's dashboard",
+    ExitCode.FORBIDDEN: "in the cloud the account may lack credit or a verified caller id; on the local exchange see sinchphone help trunk",
     ExitCode.NETWORK: "check the network connection",
     ExitCode.MEDIA: "a firewall may keep the sound out",
     ExitCode.DEVICE: "sinchphone devices lists what there is",

@@ -159,7 +159,8 @@ class Link:
         await self.broadcast.publish(channel, text)
 
     async def confirm(self) -> Registration:
-        """Register again where the platform has forgotten us; we listen on the channels that it gives us when this returns."""
+        """Register again where the platform has forgotten us; we listen on the channels that it gives us when this returns. Raises what
+        registering does, and NetworkError where these can't be heard in time."""
         fresh = await self.dialect.confirm()
         if self._is_news(fresh):
             self.ready.clear()

@@ -9,7 +9,8 @@ _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def make_ulid(now: float, randomness: bytes) -> str:
-    """A ULID of that moment (seconds since the epoch) and those 10 random bytes. Sorts by time."""
+    """A ULID of that moment (seconds since the epoch) and those 10 random bytes. Sorts by time. Raises LocalProtocolError for
+    any other number of bytes."""
     if len(randomness) != RANDOM_BYTES:
         raise LocalProtocolError(f"a ULID takes {RANDOM_BYTES} random bytes")
     number = (int(now * 1000) & (1 << 48) - 1) << 80 | int.from_bytes(randomness)

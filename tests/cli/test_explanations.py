@@ -48,6 +48,13 @@ def test_who_is_not_found_and_no_user_is_not_told_to_listen(domain: Domain, word
     assert word in str(ending.hint) and "listen" not in str(ending.hint)
 
 
+@pytest.mark.parametrize(("code", "why"), [(404, "there is no SIP server at sip.carrier.example"), (403, "[trunk] allow and deny decide")])
+def test_a_number_that_the_trunk_does_not_take_leads_to_the_page_on_trunks(code: int, why: str) -> None:
+    failed = CallDetails(1.0, ended_at=3.0, cause=Cause.FAILURE, failure=CallFailure(code, why, ""))
+    ending = describe(failed, peer="x", domain=Domain.PSTN, outbound=True, order=None, interactive=True)
+    assert why in ending.reason and "sinchphone help trunk" in str(ending.hint)
+
+
 @pytest.mark.parametrize("domain", Domain)
 def test_who_is_busy_is_said_to_be_busy_not_to_decline(domain: Domain) -> None:
     ending = describe(ended(Cause.DENIED, EndedBy.PEER, 486), peer="bob", domain=domain, outbound=True, order=None, interactive=True)

@@ -7,5 +7,5 @@ GROUP_RULE: Final = f"a group's name has 1 to {MAX_GROUP_CHARACTERS} characters,
 
 
 def is_group_name(text: str) -> bool:
-    """Whether a group may be called that."""
+    """Whether a group may be called that: 1 to 64 printable characters, without spaces and ``,/\\*:.``."""
     return 0 < len(text) <= MAX_GROUP_CHARACTERS and text.isprintable() and not set(text) & set(",/\\*:. ")

@@ -37,7 +37,7 @@ _MAX_GAP: Final = 1000  # numbers that may be missing in a row, else it's anothe
 
 
 def number_packet(packet: bytes, extension_id: int, number: int) -> bytes:
-    """The RTP packet (without extensions, CSRCs) with its number."""
+    """The RTP packet (without extensions, CSRCs) with its transport-wide number (16 bits) in a one-byte header extension (RFC 8285 4.2)."""
     extension = struct.pack("!HHBHB", _ONE_BYTE, 1, extension_id << 4 | 1, number, 0)
     return bytes([packet[0] | _EXTENDED]) + packet[1 : HEADER.size] + extension + packet[HEADER.size :]
 

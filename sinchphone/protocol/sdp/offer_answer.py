@@ -105,7 +105,8 @@ class Negotiation:
         self.is_offered = False
 
     def accept(self, answer: str) -> Agreed:
-        """What the peer's answer to our offer agrees on. Raises RemoteProtocolError where it doesn't fit; the offer is then over."""
+        """What the peer's answer to our offer agrees on. Raises RemoteProtocolError where it doesn't fit; the offer is then over.
+        LocalProtocolError where none is open."""
         if not self.is_offered:
             raise LocalProtocolError("no offer is open")
         self.is_offered = False
@@ -128,7 +129,8 @@ class Negotiation:
         return self._agree(remote, codec, common, self._offered, direction, ours, theirs)
 
     def answer(self, offer: str, local: LocalCapabilities) -> tuple[str, Agreed]:
-        """Our answer to the peer's offer. Raises RemoteProtocolError where nothing fits: it deserves a 488."""
+        """Our answer to the peer's offer. Raises RemoteProtocolError where nothing fits: it deserves a 488. LocalProtocolError
+        while an offer of ours is open (491)."""
         if self.is_offered:
             raise LocalProtocolError("an offer of ours is open")
         session = sdp.read_session(offer)

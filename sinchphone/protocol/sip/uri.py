@@ -168,7 +168,8 @@ def parse_address(text: str) -> SipAddress:
 
 
 def parse_parameters(text: str) -> Parameters:
-    """``;a=b;c`` after an address, a Via or a token; names in lower case, quotes taken off."""
+    """``;a=b;c`` after an address, a Via or a token; names in lower case, quotes taken off. Raises
+    RemoteProtocolError for anything else."""
     text = text.strip()
     if not text:
         return ()

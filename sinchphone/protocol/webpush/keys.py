@@ -12,7 +12,7 @@ from typing import Final
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sinchphone.errors import RemoteProtocolError
+from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.quick_dataclass import quick_dataclass
 
 PRIVATE_BYTES: Final = 32
@@ -32,9 +32,9 @@ class KeyPair:
 
     @classmethod
     def from_random(cls, random: bytes) -> "KeyPair":
-        """A new pair. ``random``: 48 random bytes."""
+        """A new pair (P-256). ``random``: 48 random bytes. Raises LocalProtocolError for any other number."""
         if len(random) != RANDOM_KEY_BYTES:
-            raise ValueError(f"a key is made from {RANDOM_KEY_BYTES} random bytes")
+            raise LocalProtocolError(f"a key is made from {RANDOM_KEY_BYTES} random bytes")
         return cls(ec.derive_private_key(int.from_bytes(random, "big") % (_ORDER - 1) + 1, _CURVE))
 
     @classmethod

@@ -123,5 +123,5 @@ def test_what_is_no_private_key_is_refused(scalar: bytes) -> None:
 
 
 def test_a_key_is_made_from_enough_random_bytes_or_not_at_all() -> None:
-    with pytest.raises(ValueError, match="48"):
+    with pytest.raises(LocalProtocolError, match="48"):
         KeyPair.from_random(bytes(32))

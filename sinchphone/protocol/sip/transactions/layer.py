@@ -103,7 +103,8 @@ class Layer(Generic[HopT]):
         return None
 
     def request(self, request: Request, hop: HopT, now: float, *, is_reliable: bool) -> tuple[str, list[LayerEffect[HopT]]]:
-        """Open a client transaction; its key, and what to do. The request has its Via."""
+        """Open a client transaction (RFC 3261 17.1) at ``now`` [s]; its key, and what to do. The request has its Via. Raises
+        LocalProtocolError where one with that branch is open."""
         key = "c|" + client_key(request)
         if key in self._transactions:
             raise LocalProtocolError("a transaction with that branch is open")
