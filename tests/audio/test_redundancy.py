@@ -210,9 +210,9 @@ def test_where_others_fill_the_queue_packets_are_protected_and_short_at_once() -
     assert redundancy.setting.frames == 3
     redundancy.expect(lossy=True, in_bursts=False)
     redundancy.limit(55_000, 55_000, 0.1)
-    assert (redundancy.setting.frames, redundancy.setting.fec_percent) == (1, 25)
+    assert (redundancy.setting.frames, redundancy.setting.fec_percent) == (1, 15)
     redundancy.expect(lossy=True, in_bursts=True)
     redundancy.limit(55_000, 55_000, 0.2)
-    assert (redundancy.setting.frames, redundancy.setting.fec_percent) == (2, 25)
+    assert (redundancy.setting.frames, redundancy.setting.fec_percent) == (2, 15)
     redundancy.expect(lossy=False, in_bursts=False)
     assert redundancy.setting.fec_percent == 0

@@ -219,6 +219,15 @@ def test_beside_tcp_speech_keeps_its_bits_after_a_few_seconds() -> None:
     assert all("x" not in setting for setting in call.settings if float(setting.split(":")[0]) > 7)
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(("name", "frames"), [("80 kbit/s beside TCP", "x2"), ("64 kbit/s beside TCP", "x2"), ("40 kbit/s beside TCP", "")])
+def test_a_tcp_flow_is_known_within_four_seconds(name: str, frames: str, seed: int) -> None:
+    """And packets are of 40 ms from then on where the link carries all of ours: it drops some in a row."""
+    call, _ = narrow_call(LADDER, named(name), 12, seed)
+    assert rate(call, 4, 6) > 40
+    assert all(setting.endswith(f"f15{frames}") for setting in call.settings if 5.5 < float(setting.split(":")[0]) < 11)
+
+
 @pytest.mark.parametrize("ppm", [-500.0, 500.0])
 def test_a_clock_that_is_off_costs_nothing_on_a_jittery_line(sound: Samples, ppm: float) -> None:
     made_up, target = settled(VirtualCall(LADDER, named("jitter 40 ms"), 1, ppm=ppm), sound)

@@ -46,7 +46,8 @@ _OFTEN: Final = 0.6  # [s] between two looks at the path: reports tell of what w
 _STILL: Final = 0.5
 _AGAIN_SECONDS: Final = 3.0  # after the last one a queue that comes back
 _AGAIN_SHARE: Final = 0.85  # while no more than so much of what was carried is sent
-_AGAIN_CREDIT: Final = 0.35  # [s] is so much on the way to being believed: it's hardly ours
+_AGAIN_CREDIT: Final = 0.35  # [s] is so much on the way to being believed: it's hardly ours,
+_THEIRS: Final = 0.3  # and surely not where packets of others have so much of the link
 _ALONE_SECONDS: Final = 10.0  # after the last queue a new one is found at what the link carries
 _RETURN: Final = 0.6  # of what came through at best, to drain what others may have left
 _LOSS_CUT: Final = 0.5  # of the loss, as GCC does
@@ -82,6 +83,7 @@ class _Episode:
     drained: float = 0.0  # [s] of queue that should be gone by now,
     expected: float = 0.0  # [s] or would be, were all of the link ours
     longest: float = 0.0  # [s]
+    is_back: bool = False  # the one before had just gone, and less was sent since than was carried before
     cut: float = 1.0  # where it's slow to go: others fill it too
 
 
@@ -157,6 +159,9 @@ class CongestionController:
         if self._others.look(sample, now, since, is_congested=is_congested):
             self._capacity = self._others.best
             self._proven, self._budget = _SHARE * self._capacity, _RETURN * self._capacity
+        self._set_floor(now)
+
+    def _set_floor(self, now: float) -> None:
         self._floor = max(FLOOR, self._others.least) if self._others.are_there(now) else FLOOR
 
     def _note_congested(self, now: float) -> None:
@@ -169,7 +174,9 @@ class CongestionController:
         capacity, episode = self._measured(sample, now), self._episode
         if episode is None:
             self._note_failed_probe()
-            episode = self._episode = _Episode(now, sample.queue, capacity, expected=self._credit(sample, now))
+            is_back = now - self._drained_at < _AGAIN_SECONDS and sample.sent < self._proven
+            credit = _AGAIN_CREDIT if is_back and sample.sent < _AGAIN_SHARE * self._proven else 0.0
+            episode = self._episode = _Episode(now, sample.queue, capacity, expected=credit, is_back=is_back)
         else:
             episode.drained += since * max(0.0, 1 - sample.sent / max(episode.capacity, 1.0))
             episode.expected += since * max(0.0, 1 - sample.sent / max(self._others.best, 1.0))
@@ -179,6 +186,9 @@ class CongestionController:
             episode.cut *= 1 - _CUT * since
         self._note_congested(now)
         self._capacity = max(FLOOR, episode.capacity)
+        if episode.is_back and sample.queue > _QUEUE and sample.others > _THEIRS:
+            self._others.found(now)
+            return self._give_way(sample, now)
         if since < _OFTEN and self._is_overdue(sample, episode):
             if sample.queue > max(_QUEUE, _STILL * episode.longest) and sample.growth > -_GROWTH:
                 self._others.found(now)
@@ -193,11 +203,6 @@ class CongestionController:
         depth = max(sample.queue, sample.delay)
         self._budget = episode.cut * self._capacity * (_SHARE - min(_MOST_DRAIN, depth / _DRAIN * _MOST_DRAIN))
         return False
-
-    def _credit(self, sample: PathSample, now: float) -> float:
-        """A queue that comes back though less is sent than was carried a moment ago is soon believed to be others'."""
-        again = now - self._drained_at < _AGAIN_SECONDS and sample.sent < _AGAIN_SHARE * self._proven
-        return _AGAIN_CREDIT if again else 0.0
 
     @staticmethod
     def _is_overdue(sample: PathSample, episode: _Episode) -> bool:
@@ -219,6 +224,7 @@ class CongestionController:
             self._others.found(now)
         if not self._others.are_there(now):
             self._capacity = None
+        self._set_floor(now)
         self._episode = None
         return True
 

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
+from sinchphone.protocol.congestion.cross_traffic import CrossTraffic
 from sinchphone.protocol.congestion.history import KEPT_PACKETS, SentPacket, SentPackets
 from sinchphone.protocol.congestion.link_rate import LinkRate
 from sinchphone.protocol.congestion.queueing import QueueDelay
@@ -37,6 +38,8 @@ class PathSample:
     sent: float
     delivered: float | None  # ``None``: too little is known
     link: float | None = None  # rate of the narrowest link, whoever uses it; infinite where it's too fast to be told
+    others: float = 0.0  # the share of the link that packets of others had,
+    shared_link: float = 0.0  # and its rate then; 0 where nothing tells
 
 
 class ArrivalMeter:
@@ -46,6 +49,7 @@ class ArrivalMeter:
         self._sent = sent
         self._queue = QueueDelay()
         self.link: Final = LinkRate()
+        self._others = CrossTraffic()
         self._arrived: deque[SentPacket] = deque(maxlen=KEPT_PACKETS)
         self._newest: float | None = None  # arrival, on a clock that never begins again
         self._ahead: float | None = None  # [s] that the last packet took, and the peer's clock is ahead of ours
@@ -68,6 +72,7 @@ class ArrivalMeter:
             packet.arrived_at, packet.missing, fresh = at, False, True
             self._queue.observe(self._transit(packet), packet.sent_at)
             self.link.arrived(packet, at - packet.sent_at)
+            self._others.arrived(packet)
             self._arrived.append(packet)
         if not fresh or self._newest is None:
             return None
@@ -76,6 +81,7 @@ class ArrivalMeter:
         delivered = self._delivered()
         link = self._link(delivered)
         standing = self._queue.standing
+        others, shared_link = self._others.told
         return PathSample(
             queue=standing,
             delay=standing,
@@ -84,6 +90,8 @@ class ArrivalMeter:
             sent=self._sent.rate(self._arrived[-1].sent_at),
             delivered=delivered,
             link=link,
+            others=others,
+            shared_link=shared_link,
         )
 
     def _compare_clocks(self, arrived_at: float, sent_at: float) -> None:
@@ -95,6 +103,7 @@ class ArrivalMeter:
             self._arrived.clear()
             self._queue, self._newest, self._rebased_at = QueueDelay(), None, sent_at
             self.link.restart()
+            self._others.restart()
 
     def rebase(self) -> None:
         """The queue that stands now is none of ours."""

@@ -27,7 +27,8 @@ _LEAST: Final = 30_000.0  # [bit/s] or so many, where more than
 _HOPELESS: Final = 0.4  # gets lost of it,
 _HOPEFUL: Final = 0.25  # until it's less than that
 
-_LARGE_SECONDS: Final = 8.0  # after which it's known what their packets do to ours: a queue that is full while one of them passes
+_LARGE_SECONDS: Final = 8.0  # after which it's known what their packets do to ours,
+_FASTER: Final = 1.15  # of what we ask for is a link of which that is known at once: a queue that is full while one of them passes
 _LARGE_LOSS: Final = 0.15  # drops some in a row, of which each of 20 ms is too short for a copy in the next one,
 _OWN_LOSS: Final = 0.22  # unless so many are lost: then it's ours that fill the queue, by turns
 
@@ -42,6 +43,7 @@ class OthersWatch:
         self._lost = 0.0  # share that got lost in them
         self._best: deque[tuple[float, float]] = deque()  # when, and what came through, of late
         self._fastest = 0.0  # that the link ever looked
+        self._shared_link = 0.0  # how fast it surely is, as told by a queue in which others stood too
         self._hopeless = False
         self._in_bursts = False
 
@@ -69,7 +71,8 @@ class OthersWatch:
 
     def look(self, sample: PathSample, now: float, since: float, *, is_congested: bool) -> bool:
         """A look at the path, ``since`` seconds after the one before; whether they were there until now and may have gone."""
-        self._fastest = max(self._fastest, sample.link or 0.0)
+        self._shared_link = max(self._shared_link, sample.shared_link)
+        self._fastest = max(self._fastest, sample.link or 0.0, self._shared_link)
         lately = min(1.0, since / _LATELY_SECONDS)
         self._filled += lately * (is_congested - self._filled)
         self._lost += lately * (sample.loss - self._lost)
@@ -83,7 +86,8 @@ class OthersWatch:
         there = self.are_there(now)
         self._since = min(self._since, now) if there else math.inf
         self._hopeless = there and self._lost > (_HOPEFUL if self._hopeless else _HOPELESS)
-        self._in_bursts = now - self._since > _LARGE_SECONDS and self._lost < (_OWN_LOSS if self._in_bursts else _LARGE_LOSS)
+        known = self._shared_link > _FASTER * _WANTED or now - self._since > _LARGE_SECONDS
+        self._in_bursts = there and known and self._lost < (_OWN_LOSS if self._in_bursts else _LARGE_LOSS)
         return before and not there and self._lost > _OVERFLOWS
 
     def _varies(self, sample: PathSample) -> bool:

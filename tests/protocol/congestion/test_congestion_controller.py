@@ -245,6 +245,36 @@ def test_a_queue_that_stays_though_less_is_sent_than_was_carried_is_soon_believe
     assert shared.controller.budget == 55_000
 
 
+@pytest.mark.parametrize(("others", "known"), [(0.5, True), (0.1, False)])
+def test_a_queue_that_is_back_at_once_is_of_others_where_their_packets_are_seen_in_it(others: float, known: bool) -> None:
+    """No more is sent than was carried before; one look at it is enough."""
+    controller = CongestionController()
+    for now, queue, sent in ((1.0, 0.2, 40_000), (1.1, 0.2, 22_000), (1.2, 0.0, 15_000), (1.4, 0.2, 18_000), (1.5, 0.2, 18_000)):
+        told = PathSample(queue=queue, delay=queue, growth=0.0, loss=0.0, sent=sent, delivered=22_000, others=others, shared_link=40_000)
+        controller.judge(told, now)
+    assert controller.is_beside_others(1.5) == known
+    assert (controller.budget == 55_000) == known
+
+
+def test_others_are_not_looked_for_in_a_first_queue_which_sending_less_may_drain() -> None:
+    controller = CongestionController()
+    for now in (1.0, 1.1, 1.2):
+        told = PathSample(queue=0.2, delay=0.2, growth=0.0, loss=0.3, sent=44_000, delivered=30_000, others=0.6, shared_link=75_000)
+        controller.judge(told, now)
+    assert not controller.is_beside_others(1.2)
+
+
+@pytest.mark.parametrize(("link", "in_bursts"), [(80_000, True), (40_000, False)])
+def test_packets_are_longer_at_once_where_the_link_is_known_to_be_faster_than_what_is_sent(link: float, in_bursts: bool) -> None:
+    """Then it's packets of others that keep the queue full for a moment; on a slower link our own do, by turns."""
+    controller = CongestionController()
+    for now, queue, sent in ((1.0, 0.2, 40_000), (1.1, 0.2, 22_000), (1.2, 0.0, 15_000), (1.4, 0.2, 18_000), (1.5, 0.2, 18_000)):
+        told = PathSample(queue=queue, delay=queue, growth=0.0, loss=0.0, sent=sent, delivered=22_000, others=0.5, shared_link=link)
+        controller.judge(told, now)
+    controller.judge(told, 1.6)
+    assert controller.loses_in_bursts(1.6) == in_bursts
+
+
 def test_as_long_as_the_queue_overflows_and_our_share_varies_others_are_there() -> None:
     shared = Shared((0.6, 0.6, 0.8, 0.8)).go(60, loss=0.3)
     assert shared.controller.is_beside_others(shared.now)
