@@ -19,6 +19,7 @@ from sinchphone.signaling.ocra.registration import InstanceRequest
 from sinchphone.signaling.rest.software import Software
 
 NOW = 1_795_248_000.0
+TWELVE_HOURS = 12 * 3_600.0
 
 
 class Town:
@@ -63,17 +64,44 @@ async def test_the_call_of_a_caller_who_vanished_does_not_stay_open_for_ever() -
     await town.calls.open.close(1.0)
 
 
-async def test_an_answered_call_of_a_caller_who_still_listens_stays_open() -> None:
-    town = Town()
-    later = NOW + 3_600
+async def answered_call(town: Town) -> Device:
+    """Ada's of bob, since NOW."""
     ada, bob = town.register("ada"), town.register("bob")
     placement = await town.calls.place(ada, request("bob", "call-1"), NOW)
     me, winner = (Client(one.user_id, one.instance_id, one.identity.signal_channel) for one in (ada, bob))
     joined = encrypt(Message(Method.JOINED, me, BodyType.CLIENT, encode_client(winner)), placement.session_key, b"i" * 16)
-    key = ada.application.signal.subscribe_key
     for frame in split(joined, "call-1", "1"):
-        town.broker.publish(key, winner.channel, frame, size=20, publisher=ada.instance_id, now=NOW)
-    town.broker.expect(key, ada.identity.signal_channel, later)
+        town.broker.publish(ada.application.signal.subscribe_key, winner.channel, frame, size=20, publisher=ada.instance_id, now=NOW)
+    return ada
+
+
+@pytest.mark.parametrize("later", [NOW + 3_600, NOW + TWELVE_HOURS - 1])
+async def test_an_answered_call_of_a_caller_who_still_listens_stays_open(later: float) -> None:
+    town = Town()
+    ada = await answered_call(town)
+    town.broker.expect(ada.application.signal.subscribe_key, ada.identity.signal_channel, later)
     with pytest.raises(RefusedError, match="open calls"):
         await town.calls.place(ada, request("bob", "call-2"), later)
+    await town.calls.open.close(1.0)
+
+
+async def test_nobody_keeps_a_place_among_the_open_calls_for_longer_than_twelve_hours() -> None:
+    town = Town()
+    later = NOW + TWELVE_HOURS + 1
+    ada = await answered_call(town)
+    town.broker.expect(ada.application.signal.subscribe_key, ada.identity.signal_channel, later)
+    town.register("bob", later)
+    await town.calls.place(ada, request("bob", "call-2"), later)
+    await town.calls.open.close(1.0)
+
+
+async def test_nobody_has_devices_pushed_for_the_call_of_somebody_else() -> None:
+    """Bob is in the call, and knows its id."""
+    town = Town()
+    ada, bob = town.register("ada"), town.register("bob")
+    await town.calls.place(ada, request("bob", "call-1"), NOW)
+    await town.calls.open.wake(ada, "call-1", [bob.instance_id], "Ada")
+    for device, call_id in ((bob, "call-1"), (ada, "call-2")):
+        with pytest.raises(RefusedError, match="no such call"):
+            await town.calls.open.wake(device, call_id, [bob.instance_id], "Ada")
     await town.calls.open.close(1.0)
