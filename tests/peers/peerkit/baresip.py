@@ -147,8 +147,11 @@ async def phone(
     registrar: str | None = None,
     password: str = "",
     answers: bool = True,
+    packet_ms: int | None = None,
+    pauses: bool = False,
 ) -> AsyncIterator[Baresip]:
-    """A phone that is ready: ``registrar`` is ``host:port;transport=...``, where it registers with the password."""
+    """A phone that is ready: ``registrar`` is ``host:port;transport=...``, where it registers with the password. It wants packets of
+    ``packet_ms``; with ``pauses`` it sends, and wants, no Opus while nobody speaks."""
     program = require("baresip")
     folder.mkdir()
     first = free_ports(24, even=True)  # SIP, TLS above it, control, then media
@@ -159,6 +162,11 @@ async def phone(
     account += [f"regint={300 if registrar else 0}", f"answermode={'auto' if answers else 'manual'}"]
     if registrar:
         account += [f"auth_user={user}", f"auth_pass={password}"]
+    if packet_ms is not None:
+        account.append(f"ptime={packet_ms}")
+    if pauses:
+        with (folder / "config").open("a") as config:
+            config.write("opus_dtx yes\n")
     if srtp:
         account.append("mediaenc=srtp-mand")
     (folder / "accounts").write_text(";".join(account) + "\n")
