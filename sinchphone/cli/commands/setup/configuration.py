@@ -10,14 +10,12 @@ from sinchphone.cli.commands.setup.config_questions import ask_at_terminal, aske
 from sinchphone.cli.control.schema import schema_text
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import CommonFlags, overview, with_flags
-from sinchphone.cli.terminal.private_files import NOT_WRITTEN_HINT
+from sinchphone.cli.terminal.private_files import NOT_WRITTEN_HINT, write_private
 from sinchphone.cli.terminal.text.escape import escape
 from sinchphone.config import config_files, user_file
 from sinchphone.credentials import secret_source
-from sinchphone.errors import ConfigError
+from sinchphone.errors import ConfigError, OutputError
 from sinchphone.options import example
-
-FILE_MODE = 0o600
 
 
 def add_to(app: typer.Typer, name: str) -> None:
@@ -72,11 +70,9 @@ def init(
         chosen = asked(ask_at_terminal, lambda problem: typer.echo(problem, err=True))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("w" if force else "x", encoding="utf-8") as opened:
-            file.chmod(FILE_MODE)
-            opened.write(example(chosen))
-    except FileExistsError as error:
-        raise ConfigError(f"{file} exists already", hint="--force overwrites it") from error
+        write_private(file, example(chosen).encode(), force=force)
+    except OutputError as error:
+        raise ConfigError(str(error), hint=error.hint) from error
     except OSError as error:
         raise ConfigError(f"{file} can't be written: {error.strerror}", hint=NOT_WRITTEN_HINT) from error
     typer.echo(str(file))

@@ -1,0 +1,82 @@
+"""Files for their owner's eyes: whole, or as they were before."""
+
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sinchphone.cli.terminal.private_files import write_private
+from sinchphone.config import user_file
+from sinchphone.errors import OutputError
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="a limit of files, modes and links are POSIX's")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty one."""
+    made = tmp_path / "folder"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file takes more than 100 bytes."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@posix
+@pytest.mark.parametrize("force", [True, False])
+def test_a_file_that_the_disk_does_not_take_leaves_nothing(folder: Path, full_disk: None, force: bool) -> None:
+    with pytest.raises(OutputError, match="can't be written"):
+        write_private(folder / "new.json", bytes(1_000), force=force)
+    assert list(folder.iterdir()) == []
+
+
+@posix
+def test_a_file_that_the_disk_does_not_take_leaves_the_one_that_it_was_to_replace(folder: Path, full_disk: None) -> None:
+    file = folder / "old.json"
+    file.write_text("precious")
+    with pytest.raises(OutputError, match="can't be written"):
+        write_private(file, bytes(1_000), force=True)
+    assert ([file], file.read_text()) == (list(folder.iterdir()), "precious")
+
+
+@posix
+def test_a_configuration_is_overwritten_as_a_whole_or_not_at_all(sinchphone: Callable[..., Any], full_disk: None) -> None:
+    file = user_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('user = "ada"\n')
+    ran = sinchphone("config", "init", "--force")
+    assert (ran.code, "can't be written" in ran.err) == (14, True)
+    assert file.read_text() == 'user = "ada"\n'
+
+
+@posix
+def test_a_replaced_file_is_its_owners_alone_and_a_link_to_it_stays_one(folder: Path) -> None:
+    file, link = folder / "old.json", folder / "link.json"
+    file.write_text("old")
+    file.chmod(0o644)
+    link.symlink_to(file)
+    write_private(link, b"new", force=True)
+    assert (link.is_symlink(), file.read_text(), stat.S_IMODE(file.stat().st_mode)) == (True, "new", 0o600)
+    assert sorted(folder.iterdir()) == [link, file]
+
+
+def test_a_file_that_is_there_is_overwritten_with_force_alone(folder: Path) -> None:
+    file = folder / "old.json"
+    file.write_text("old")
+    with pytest.raises(OutputError, match="exists already"):
+        write_private(file, b"new", force=False)
+    assert file.read_text() == "old"
