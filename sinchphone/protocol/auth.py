@@ -165,7 +165,8 @@ def verify_request(method: str, path: str, body: bytes | None, content_type: str
 
 
 def sign_user_ticket(application_key: str, secret: bytes, user_id: str, *, created_at: float, lifetime_s: int = 86_400) -> str:
-    """A user ticket of the legacy dialect (PAPI v1); what's not ASCII is escaped, since its clients read Latin-1."""
+    """A user ticket of the legacy dialect (PAPI v1), made at ``created_at`` [s since the epoch]; what's not ASCII is escaped, since its
+    clients read Latin-1."""
     created = datetime.fromtimestamp(created_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     identity = {"type": "username", "endpoint": user_id}
     fields = {"applicationKey": application_key, "identity": identity, "created": created, "expiresIn": lifetime_s}

@@ -42,7 +42,7 @@ class GainControl:
         self._factor = 1.0  # that the last block ended with
 
     def push(self, block: Frame, *, holds: bool = False) -> Frame:
-        """20 ms, evened out; ``holds``: it's none of the speaker's, so nothing is learnt of it."""
+        """20 ms (960 samples, int16), evened out; ``holds``: it's none of the speaker's, so nothing is learnt of it."""
         level = max(dbfs(block), -100.0)
         if not holds and self._is_speech(level):
             self._learn(level)

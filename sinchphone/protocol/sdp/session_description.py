@@ -320,7 +320,7 @@ def connection_host(block: Block) -> str:
 
 
 def is_unspecified(address: str) -> bool:
-    """Whether that's nobody's address: empty, ``0.0.0.0`` or ``::``."""
+    """Whether that's nobody's address: empty, ``0.0.0.0``, ``::`` or a name in ``.invalid``."""
     try:
         return ipaddress.ip_address(address).is_unspecified
     except ValueError:
