@@ -1,6 +1,6 @@
 """CPU of a call: ours, stock aiortc's and libwebrtc's, each with the same tone both ways, two processes that do nothing else.
 
-usage: python tests/benchmarks/media_cpu.py [CALLS [SECONDS [ROUNDS]]]
+usage: python tests/benchmarks/media_cpu.py [--urgent] [CALLS [SECONDS [ROUNDS]]]
 
 ::
 
@@ -10,6 +10,8 @@ usage: python tests/benchmarks/media_cpu.py [CALLS [SECONDS [ROUNDS]]]
 Both ends of a call do the same, so a figure is the mean of the two processes, per call. Work by the operating system (sockets) counts. The
 kinds take turns, ROUNDS times, and medians count: what else the machine does meets all of them. What is said was made before, and little of
 what is heard is looked at: that would count as the call's. libwebrtc M152 is PyPI's wrtc (installed into a cache folder at the first run).
+``--urgent`` (Linux, root) lets all ends go before everything else on a busy machine: where ticks are late, sound is stretched and made up,
+and each kind spends something else on that.
 """
 
 import asyncio
@@ -26,6 +28,7 @@ from typing import Any, Final
 import call_ends
 import stock
 from call_ends import CallEnd, CallProcess, watch
+from emulator import make_urgent
 from figures import median, table
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -152,6 +155,9 @@ if __name__ == "__main__":
         case ["--serve", kind, role, calls]:
             asyncio.run(serve(kind, role, int(calls)))
         case [*given]:
+            if "--urgent" in given:
+                given.remove("--urgent")
+                make_urgent()
             counts, seconds = [int(given[0])] if given else [1, 10], float(given[1]) if len(given) > 1 else 10.0
             kinds: tuple[str, ...] = (*KINDS, LIBWEBRTC)
             lacks = ""
