@@ -120,7 +120,7 @@ class Outbound:
         except MediaError:
             self.faults += 1
             return
-        if self._setting.dtx and is_needless(payload):
+        if self._path.is_held or (self._setting.dtx and is_needless(payload)):
             self._mark = True  # the next packet is the first after a pause (RFC 3551 4.1)
             return
         payload_type, red = agreement.payload_type, agreement.repair.red

@@ -18,6 +18,7 @@ from typing import Final
 
 from sinchphone.protocol.congestion.allocation import Demand, Priority, allocate
 from sinchphone.protocol.congestion.controller import UNTOLD, CongestionController
+from sinchphone.protocol.congestion.feedback_schedule import FeedbackSchedule
 from sinchphone.protocol.congestion.history import SentPackets
 from sinchphone.protocol.congestion.link_rate import FASTEST_TOLD
 from sinchphone.protocol.congestion.meters import ArrivalMeter, ReportMeter
@@ -29,9 +30,6 @@ BELOW_BYTES: Final = 38  # of a packet, below RTP: IPv4, UDP, the tag of SRTP
 _INDEX_BYTES: Final = 4  # of a packet of RTCP, above that (RFC 3711 3.4)
 _UNTIL_SEEN: Final = 0.3  # [s] a report may be late after the loss that it tells of
 _FEEDBACK_FRESH: Final = 3.0  # [s] after which reports must do again
-_FEEDBACK_BYTES: Final = 120  # of one packet of feedback, about
-_FEEDBACK_SHARE: Final = 0.05  # of what comes may be spent on it (RFC 3550 6.2), within
-_FEEDBACK_SECONDS: Final = 0.1, 0.4  # between two
 _UNTOLD_SECONDS: Final = 3.0  # after which a peer that has told nothing isn't waited for
 _MEAN: Final = 0.88  # of a limit: Opus spends more on loud moments, and less on others
 _MARGIN: Final = 1.15  # over what a stream has spent
@@ -57,7 +55,7 @@ class PathControl:
         self._most = math.inf if max_kbps is None else 1000.0 * max_kbps
         self._spent: deque[tuple[float, int]] = deque()  # when, and bytes, of the last second's packets
         self._resent: deque[tuple[float, int]] = deque()  # when, and bytes, of the last packets that were sent again
-        self._feedback_seconds = self._between_feedback()
+        self._feedback_schedule = FeedbackSchedule(self._most)
         self._controls: deque[tuple[float, int]] = deque()  # when, and bytes, of the last packets of RTCP, where there is a limit
         self._transmit = transmit
         self._clock = clock
@@ -75,8 +73,6 @@ class PathControl:
         self._told = False  # something of the path
         self._asked_at: float | None = None  # first for what is left
         self._arrivals = Arrivals()
-        self._octets = 0  # of packets that came since our feedback,
-        self._told_at = 0.0  # and when it was
 
     def demand(self, ssrc: int, demand: Demand | None) -> None:
         """What the stream of that SSRC can make use of from now on; ``None``: it sends nothing any more."""
@@ -105,12 +101,6 @@ class PathControl:
         while sent and sent[0][0] <= since:
             sent.popleft()
         return sum(size for _, size in sent) * 8 / seconds
-
-    def _between_feedback(self) -> tuple[float, float]:
-        """The least and the most time between two packets of feedback [s]: a limit has no more than the same share for them."""
-        least, most = _FEEDBACK_SECONDS
-        own = 8 * _FEEDBACK_BYTES / (_FEEDBACK_SHARE * self._most)
-        return max(least, own), max(most, own)
 
     def control(self, packet: bytes) -> bytes:
         """A packet of RTCP that goes out now: it's within the limit too."""
@@ -218,6 +208,11 @@ class PathControl:
         return self._controller.congested_since(since - _UNTIL_SEEN)
 
     @property
+    def is_held(self) -> bool:
+        """Whether what is sent now stands in a queue of ours for so long that it comes too late."""
+        return self._controller.is_held(self._clock())
+
+    @property
     def is_shared(self) -> bool:
         """Whether others keep the queue full: packets will get lost."""
         return self._controller.is_beside_others(self._clock())
@@ -282,11 +277,7 @@ class PathControl:
             return
         now = self._clock()
         self._arrivals.note(number, now)
-        self._octets += len(packet) + BELOW_BYTES
-        since = now - self._told_at
-        least, most = self._feedback_seconds
-        if since >= most or (since >= least and _FEEDBACK_SHARE * self._octets > _FEEDBACK_BYTES):
-            self._octets, self._told_at = 0, now
+        if self._feedback_schedule.is_due(len(packet) + BELOW_BYTES, now):
             for feedback in self._arrivals.encode(sender, int.from_bytes(packet[8:12], "big"), cname):
                 self._transmit(self.control(feedback))
 

@@ -37,12 +37,15 @@ _SHORT: Final = 0.9  # where no more arrives of what was sent and isn't lost
 _SHARE: Final = 0.92  # of the capacity: what is left drains what bursts leave
 _DRAIN: Final = 0.4  # [s] for a queue to go, if that takes no more than
 _MOST_DRAIN: Final = 0.5  # of the capacity
+_DEEP: Final = 0.5  # [s] of queue that what is sent into it comes too late to be heard:
+_SHALLOW: Final = 0.3  # [s] until it's so short nothing is sent at all,
+_LONGEST_HOLD: Final = 0.6  # [s] for no longer
 _CUT: Final = 0.5  # of the rate, each second that a queue doesn't get shorter
-_PATIENCE: Final = 2.0  # [s] of sending less, then a queue that stays isn't ours
+_PATIENCE, _LOOKS = 2.0, 3  # [s] of sending less, and looks at it, then a queue that stays isn't ours
 _GONE: Final = 0.15  # of what should have drained by then
 _STAYS: Final = 1.2  # of the time in which a queue of ours would be gone, at what the link carried of late,
 _STAYS_SECONDS: Final = 0.1  # and a moment more, and it isn't
-_OFTEN: Final = 0.6  # [s] between two looks at the path: reports tell of what was
+_OFTEN: Final = 0.5  # [s] between two looks at the path: reports are rarer, and tell of what was
 _STILL: Final = 0.5
 _AGAIN_SECONDS: Final = 3.0  # after the last one a queue that comes back
 _AGAIN_SHARE: Final = 0.85  # while no more than so much of what was carried is sent
@@ -59,9 +62,9 @@ _BEYOND_UNUSED: Final = 1.3  # or where less was sent than might have been,
 _HARDLY_USED: Final = 0.7  # of it, which a pause isn't
 _UNTRIED_SECONDS: Final = 2.0  # and nothing for so long that it's slow
 _TRIED_SECONDS: Final = 10.0
-_PROBE: Final = 1.12
-_PROBE_SECONDS: Final = 0.8
-_PROBES: Final = 3  # in a row that show that the capacity isn't what it was
+_PROBE: Final = 1.12  # of the capacity is a little more than it,
+_PROBES: Final = (_PROBE, _PROBE, 1.35)  # in a row, each of what the one before carried, that show that the capacity isn't what it was,
+_PROBE_SECONDS: Final = 0.8  # each
 _BUSY: Final = 0.8  # of what was carried: no link is so slow
 _WAIT, _MOST_WAIT, _WAIT_FACTOR = 2.5, 5.0, 1.6  # [s] before the next probe, longer each time that it fails
 _MORE: Final = 1.2  # of what was sent before is enough more to tell:
@@ -84,6 +87,7 @@ class _Episode:
     expected: float = 0.0  # [s] or would be, were all of the link ours
     longest: float = 0.0  # [s]
     is_back: bool = False  # the one before had just gone, and less was sent since than was carried before
+    looks: int = 0  # at the path since
     cut: float = 1.0  # where it's slow to go: others fill it too
 
 
@@ -107,6 +111,11 @@ class CongestionController:
         self._wait = _WAIT
         self._judged_at: float | None = None
         self._floor = FLOOR
+        self._held_until = -math.inf
+
+    def is_held(self, moment: float) -> bool:
+        """Whether the queue is so long that what is sent into it comes too late to be heard: better nothing for a moment."""
+        return moment < self._held_until
 
     @property
     def budget(self) -> float:
@@ -137,7 +146,8 @@ class CongestionController:
         self.link = sample.link
         fills = self._is_congested(sample)
         is_congested = fills or (self._episode is not None and sample.queue > _EMPTY)
-        self._note_others(sample, now, since, is_congested=fills)
+        goes = self._episode is not None and sample.growth <= -_GROWTH and not self._others.are_there(now)
+        self._note_others(sample, now, since, is_congested=fills and not goes)
         if is_congested:
             return self._drain(sample, now, since)
         if self._episode is not None:
@@ -180,8 +190,10 @@ class CongestionController:
         else:
             episode.drained += since * max(0.0, 1 - sample.sent / max(episode.capacity, 1.0))
             episode.expected += since * max(0.0, 1 - sample.sent / max(self._others.best, 1.0))
-            if sample.growth > -_GROWTH or capacity > episode.capacity:  # a queue that drains well may be empty for moments
+            fills = sample.queue > _QUEUE and sample.growth > -_GROWTH  # a queue that drains well may be empty for moments
+            if fills or capacity > episode.capacity:
                 episode.capacity = capacity
+        episode.looks += 1
         if sample.queue > _QUEUE and sample.growth > -2 * _GROWTH:
             episode.cut *= 1 - _CUT * since
         self._note_congested(now)
@@ -189,8 +201,8 @@ class CongestionController:
         if episode.is_back and sample.queue > _QUEUE and sample.others > _THEIRS:
             self._others.found(now)
             return self._give_way(sample, now)
-        if since < _OFTEN and self._is_overdue(sample, episode):
-            if sample.queue > max(_QUEUE, _STILL * episode.longest) and sample.growth > -_GROWTH:
+        if self._is_overdue(sample, episode):
+            if since < _OFTEN and sample.queue > max(_QUEUE, _STILL * episode.longest) and sample.growth > -_GROWTH:
                 self._others.found(now)
                 return self._give_way(sample, now)
             if sample.queue < _QUEUE and abs(sample.growth) < _GROWTH and not self._others.are_there(now):
@@ -198,9 +210,11 @@ class CongestionController:
                 return True
         long = sample.queue > episode.queue - _GONE * min(episode.drained, episode.queue)
         goes = sample.growth <= -_GROWTH and not self._others.are_there(now)  # it grew before we sent less: ours, however long it still is
-        if now - episode.begun_at > _PATIENCE and long and not goes:
+        if now - episode.begun_at > _PATIENCE and episode.looks >= _LOOKS and long and not goes:
             return self._give_way(sample, now)
-        depth = max(sample.queue, sample.delay)
+        depth = max(sample.queue, sample.delay, sample.ahead)
+        if depth > _DEEP and not self._others.are_there(now):
+            self._held_until = now + min(depth - _SHALLOW, _LONGEST_HOLD)
         self._budget = episode.cut * self._capacity * (_SHARE - min(_MOST_DRAIN, depth / _DRAIN * _MOST_DRAIN))
         return False
 
@@ -231,6 +245,8 @@ class CongestionController:
     def _recover(self, now: float) -> None:
         """The queue is gone."""
         assert self._capacity is not None, "set where the queue was found"
+        if self._episode is not None and not self._others.are_there(now):
+            self._others.forget(self._episode.begun_at)
         self._episode, self._drained_at = None, now
         self._budget = self._proven = _SHARE * self._capacity
         self._probe_at = now + self._wait
@@ -310,7 +326,7 @@ class CongestionController:
     def _probe(self, now: float) -> None:
         """A little more than the path carried, for a moment."""
         assert self._capacity is not None, "asked by the caller"
-        self._budget = _PROBE * self._capacity
+        self._budget = _PROBES[self._probes] * self._capacity
         self._probe_until = now + _PROBE_SECONDS
 
     def _judge_probe(self, sample: PathSample, now: float) -> None:
@@ -323,7 +339,7 @@ class CongestionController:
             return
         self._probes += 1
         self._capacity = self._proven = sample.sent
-        if self._probes >= _PROBES:
+        if self._probes >= len(_PROBES):
             self._capacity, self._probes, self._wait = None, 0, _WAIT
         else:
             self._probe(now)

@@ -1,5 +1,6 @@
 """What feedback says of the path, in figures of one kind: from each packet's arrival where the peer tells it, else from its reports."""
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from typing import Final
@@ -12,6 +13,7 @@ from sinchphone.protocol.rtp.transport_feedback import WRAP_SECONDS
 from sinchphone.quick_dataclass import quick_dataclass
 
 _WINDOW: Final = 1.0  # [s] of arrivals that the rate is taken from
+_SURGE_WINDOW: Final = 0.25  # [s] where the link is much slower than a moment ago
 _FEWEST: Final = 5  # packets, for a rate
 _OTHER_CLOCK: Final = 10.0  # [s] that a packet takes longer or shorter than the one before: no queue is so long
 _REORDERED: Final = 0.15  # [s] a packet may be overtaken for so long, else it's lost
@@ -37,6 +39,7 @@ class PathSample:
     loss: float
     sent: float
     delivered: float | None  # ``None``: too little is known
+    ahead: float = 0.0  # that what is sent now will stand in, by what was sent and not told of yet
     link: float | None = None  # rate of the narrowest link, whoever uses it; infinite where it's too fast to be told
     others: float = 0.0  # the share of the link that packets of others had,
     shared_link: float = 0.0  # and its rate then; 0 where nothing tells
@@ -55,6 +58,7 @@ class ArrivalMeter:
         self._ahead: float | None = None  # [s] that the last packet took, and the peer's clock is ahead of ours
         self._pace = 0.0  # [s] that the link takes for a byte
         self._rebased_at = 0.0
+        self._slower_at = -math.inf  # when the link became so
 
     def feedback(self, arrivals: Iterable[tuple[int, float | None]]) -> PathSample | None:
         """Numbers of packets and when they came, ``None`` for not yet. ``None`` where it tells nothing new."""
@@ -89,6 +93,7 @@ class ArrivalMeter:
             loss=self._lost(),
             sent=self._sent.rate(self._arrived[-1].sent_at),
             delivered=delivered,
+            ahead=_ahead(self._sent, self._arrived[-1], self._queue.waited(self._transit(self._arrived[-1])), delivered or 0.0),
             link=link,
             others=others,
             shared_link=shared_link,
@@ -101,7 +106,7 @@ class ArrivalMeter:
         jumps = before is not None and abs(ahead - before) > _OTHER_CLOCK
         if jumps or (self._newest is not None and arrived_at < self._newest - _OTHER_CLOCK):
             self._arrived.clear()
-            self._queue, self._newest, self._rebased_at = QueueDelay(), None, sent_at
+            self._queue, self._newest, self._rebased_at, self._slower_at = QueueDelay(), None, sent_at, -math.inf
             self.link.restart()
             self._others.restart()
 
@@ -141,14 +146,21 @@ class ArrivalMeter:
         return missing / count if count else 0.0
 
     def _delivered(self) -> float | None:
-        times = [packet.arrived_at or 0.0 for packet in self._arrived]
-        if len(times) < _FEWEST:
+        """The rate that arrives [bit/s]: in the last second, or since the link became slower."""
+        now = self._newest or 0.0
+        if self._queue.surges and now - self._slower_at > _WINDOW:
+            self._slower_at = now - _SURGE_WINDOW
+        since = now - self._slower_at
+        return self._rate_of(_WINDOW) if since >= _WINDOW else self._rate_of(max(since, _SURGE_WINDOW), _SHORTEST)
+
+    def _rate_of(self, seconds: float, least: float = _WINDOW / 4) -> float | None:
+        """Of what arrived in the last ``seconds`` [bit/s]; ``None`` where that's less than ``least`` seconds."""
+        arrived = sorted([(packet.arrived_at or 0.0, packet.size) for packet in self._arrived])
+        since = arrived[-1][0] - seconds
+        arrived = arrived[-max(_FEWEST, sum([at >= since for at, _ in arrived])) :]
+        if len(arrived) < _FEWEST or arrived[-1][0] - arrived[0][0] < least:
             return None
-        first, last = min(times), max(times)
-        if last - first < _WINDOW / 4:
-            return None
-        octets = sum([packet.size for packet in self._arrived]) - self._arrived[times.index(first)].size
-        return octets * 8 / (last - first)
+        return sum([size for _, size in arrived[1:]]) * 8 / (arrived[-1][0] - arrived[0][0])
 
 
 class ReportMeter:
@@ -187,6 +199,7 @@ class ReportMeter:
             loss=loss,
             sent=self._sent.rate(now),
             delivered=None if rate is None else rate * (1 - loss),
+            ahead=_ahead(self._sent, packet, wait, rate * (1 - loss)) if rate else 0.0,
         )
 
     def _bases(self, loss: float) -> tuple[float, float]:
@@ -217,3 +230,16 @@ class ReportMeter:
         self._doubted = False
         self._transits = deque(list(self._transits)[-1:], maxlen=_KNOWN_REPORTS)
         self._round_trips = deque(list(self._round_trips)[-1:], maxlen=_KNOWN_REPORTS)
+
+
+def _ahead(sent: SentPackets, newest: SentPacket, waited: float, carried: float) -> float:
+    """The queue in front of what is sent now [s]: that in which the newest packet that came has waited, and what was sent since and isn't
+    carried yet."""
+    if not carried:
+        return 0.0
+    octets = 0
+    for packet in reversed(sent.packets):
+        if packet.sent_at <= newest.sent_at:
+            break
+        octets += packet.size
+    return max(0.0, waited + octets * 8 / carried - (sent.packets[-1].sent_at - newest.sent_at))

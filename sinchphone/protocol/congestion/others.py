@@ -69,6 +69,11 @@ class OthersWatch:
         """A queue stays that isn't ours."""
         self._until = now + _SECONDS
 
+    def forget(self, before: float) -> None:
+        """A queue is gone: what came through ``before`` it says nothing of what the link carries since, and whether a later one is ours."""
+        while self._best and self._best[0][0] < before:
+            self._best.popleft()
+
     def look(self, sample: PathSample, now: float, since: float, *, is_congested: bool) -> bool:
         """A look at the path, ``since`` seconds after the one before; whether they were there until now and may have gone."""
         self._shared_link = max(self._shared_link, sample.shared_link)

@@ -68,6 +68,19 @@ def test_time_stamps_count_in_the_codecs_clock(codec: CodecFormat, ticks: int) -
     assert {(packet.payload_type, packet.ssrc, packet.marker) for packet in wire.sent} == {(codec.payload_type, 7, False)}
 
 
+def test_while_a_queue_is_too_long_nothing_goes_into_it_and_what_comes_after_is_as_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No number is missing: the peer doesn't take it for loss."""
+    wire = Wire()
+    wire.talk(2)
+    monkeypatch.setattr(PathControl, "is_held", True)
+    wire.talk(20)
+    monkeypatch.setattr(PathControl, "is_held", False)
+    wire.talk(2)
+    assert steps([packet.timestamp for packet in wire.sent], 1 << 32) == [160, 21 * 160, 160]
+    assert steps([packet.sequence for packet in wire.sent], 1 << 16) == [1, 1, 1]
+    assert [packet.marker for packet in wire.sent] == [False, False, True, False]
+
+
 def test_after_a_pause_the_marker_is_set_and_time_has_passed() -> None:
     wire = Wire()
     wire.talk(2)

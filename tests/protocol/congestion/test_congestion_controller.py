@@ -216,6 +216,46 @@ def test_beside_others_who_keep_the_queue_full_we_take_a_share_and_lose_by_the_l
     assert not path.controller.congested_since(path.now - 5)
 
 
+def congested(queue: float, ahead: float = 0.0, *, sent: float = 70_000.0, growth: float = 0.5) -> PathSample:
+    """A queue of ours over a link of 24 kbit/s."""
+    return PathSample(queue=queue, delay=queue, growth=growth, loss=0.0, sent=sent, delivered=24_000, ahead=ahead)
+
+
+@pytest.mark.parametrize(("ahead", "held"), [(0.3, 0.0), (0.7, 0.4), (3.0, 0.6)])
+def test_nothing_is_sent_into_a_queue_so_long_that_it_comes_too_late_but_not_for_long(ahead: float, held: float) -> None:
+    controller = CongestionController()
+    controller.judge(congested(0.1, ahead), 10.0)
+    assert controller.budget == DRAINING_FLOOR
+    assert controller.is_held(10.0 + held - 0.01) == (held > 0)
+    assert not controller.is_held(10.0 + held + 0.01)
+
+
+def test_what_comes_through_of_little_that_is_sent_while_hardly_a_queue_is_left_says_nothing_of_the_capacity() -> None:
+    controller = CongestionController()
+    controller.judge(congested(0.3), 10.0)
+    little = PathSample(queue=0.03, delay=0.03, growth=0.0, loss=0.0, sent=15_000, delivered=15_000)
+    for step in range(1, 4):
+        controller.judge(little, 10.0 + step * STEP)
+    clear = PathSample(queue=0.0, delay=0.0, growth=0.0, loss=0.0, sent=15_000, delivered=15_000)
+    controller.judge(clear, 10.5)
+    assert controller.budget == pytest.approx(0.92 * 24_000)
+
+
+def test_a_queue_that_comes_back_soon_after_a_fall_is_not_taken_for_that_of_others() -> None:
+    """What came through before the fall, and would have drained it long since, is not what the link carries."""
+    controller, fast = CongestionController(), PathSample(queue=0.0, delay=0.0, growth=0.0, loss=0.0, sent=60_000, delivered=60_000)
+    samples = [
+        fast,
+        congested(0.2),
+        congested(0.1, growth=-0.4, sent=16_000),
+        PathSample(queue=0.0, delay=0.0, growth=0.0, loss=0.0, sent=16_000, delivered=24_000),
+        congested(0.03, sent=25_000),
+    ]
+    for step, sample in enumerate([*samples, congested(0.07, sent=25_000, growth=0.1), congested(0.08, sent=25_000, growth=0.1)]):
+        controller.judge(sample, 10.0 + 0.4 * step)
+    assert not controller.is_beside_others(13.0)
+
+
 @dataclass
 class Shared:
     """A queue of 0.3 s that others keep full, whatever we send: of that so much comes through, by turns."""

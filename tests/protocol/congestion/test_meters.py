@@ -36,6 +36,27 @@ def test_a_queue_that_grows_is_seen_while_it_is_short() -> None:
     assert observed(*[0.0] * 50).growth == 0.0
 
 
+def test_a_link_that_is_much_slower_all_at_once_is_seen_with_the_first_four_packets_that_it_delays() -> None:
+    queue = QueueDelay()
+    for index, transit in enumerate([*[0.02] * 50, 0.08, 0.12, 0.16]):
+        queue.observe(transit, index * FRAME)
+    assert queue.standing == 0.0
+    queue.observe(0.20, 53 * FRAME)
+    assert queue.surges
+    assert queue.standing == pytest.approx(0.06)
+    assert queue.growth == pytest.approx(0.04 / 0.06)  # of 60 ms between two that come
+
+
+def test_neither_a_stall_nor_jitter_is_taken_for_a_slower_link() -> None:
+    stall = [0.15, 0.13, 0.11, 0.09, 0.15, 0.13, 0.11, 0.09, 0.07, 0.05, 0.03, 0.01]
+    dice = random.Random(3)
+    for transits in ([0.02] * 50 + stall + [0.02] * 9, [dice.random() * 0.02 for _ in range(500)]):
+        queue = QueueDelay()
+        for index, transit in enumerate(transits):
+            queue.observe(transit, index * FRAME)
+            assert not queue.surges
+
+
 def test_clocks_that_drift_are_no_queue_in_three_minutes() -> None:
     assert observed(*[index * FRAME * 200e-6 for index in range(9000)]).standing < 0.01
 
@@ -204,6 +225,36 @@ def test_the_peers_clock_begins_again_after_twelve_days_and_that_is_no_other_clo
     told.go(5, lambda now: (now + WRAP_SECONDS - 6) % WRAP_SECONDS)
     sample = told.go(3, lambda now: (now + WRAP_SECONDS - 6 + 0.2) % WRAP_SECONDS)
     assert sample.queue == pytest.approx(0.2, abs=1e-6)
+
+
+class SlowLink:
+    """Passes packets of 160 bytes one after the other."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self.free_at = 0.0
+
+    def __call__(self, now: float) -> float:
+        self.free_at = max(now, self.free_at) + 160 * 8 / self.rate
+        return self.free_at
+
+
+def test_of_a_link_that_has_become_slower_it_is_told_what_it_carries_now_and_the_queue_in_front_of_what_is_sent_next() -> None:
+    told, link = Told(), SlowLink(200_000)
+    assert told.go(5, link).ahead == pytest.approx(0.0, abs=0.01)
+    link.rate, waiting, samples = 20_000, list[tuple[int, float]](), list[PathSample]()
+    for _ in range(60):
+        told.sent.add(told.number % 65_536, 160, told.now)
+        waiting.append((told.number % 65_536, link(told.now)))
+        told.number += 1
+        told.now += FRAME
+        come = [(number, at) for number, at in waiting if at <= told.now]
+        if len(come) == 5:
+            samples.append(sample := told.meter.feedback(come) or samples[-1])
+            assert sample.ahead == pytest.approx(link.free_at - told.now, abs=0.12)
+            waiting = waiting[5:]
+    assert len(samples) == 3
+    assert {round(sample.delivered or 0) for sample in samples} == {20_000}
 
 
 def test_what_is_told_as_missing_and_comes_after_others_is_not_lost() -> None:
