@@ -45,6 +45,8 @@ class Call:
 
     def __init__(self, lie: Lie, *, numbering: int | None) -> None:
         self.now = 0.0
+        self.clock_ahead = self.wall_ahead = 0.0  # [s] of both clocks of ours
+        self.loss = 0.0
         self.newest = 0  # sequence number of ours,
         self.numbered = 0  # and the transport's
         self.dice = random.Random(1)
@@ -70,7 +72,13 @@ class Call:
         encoder.adapt(self.speaker._outbound._setting)
 
     def _stream(self, ssrc: int, transmit: Callable[[bytes], bool], leg: PortLeg) -> Stream:
-        return Stream(ssrc, "name", transmit, lambda _: None, leg, clock=lambda: self.now, wall=lambda: 1e9 + self.now)
+        def clock() -> float:
+            return self.now + self.clock_ahead * (ssrc == OURS)
+
+        def wall() -> float:
+            return 1e9 + self.now + self.wall_ahead * (ssrc == OURS)
+
+        return Stream(ssrc, "name", transmit, lambda _: None, leg, clock=clock, wall=wall)
 
     def run(self) -> None:
         self._each(FRAME_SECONDS, lambda: self._leg.send(silence()), 0.0)
@@ -113,7 +121,8 @@ class Call:
             self._sent.append((self.now, len(packet)))
             self.newest = int.from_bytes(packet[2:4], "big")
             self.numbered += 1
-        self._at(self.now + DELAY_S, lambda: self.listener.take(packet, is_rtcp(packet)))
+        if self.dice.random() >= self.loss:
+            self._at(self.now + DELAY_S, lambda: self.listener.take(packet, is_rtcp(packet)))
         return True
 
     def _to_us(self, packet: bytes) -> bool:
@@ -205,3 +214,23 @@ def test_nor_does_it_beside_feedback_about_each_packet(lie: str) -> None:
 @pytest.mark.parametrize("lie", ARRIVALS)
 def test_feedback_that_lies_leaves_no_mark(lie: str) -> None:
     judge(Call(ARRIVALS[lie], numbering=3))
+
+
+@pytest.mark.parametrize("numbering", [None, 3], ids=["told by reports", "told of each packet"])
+@pytest.mark.parametrize(
+    ("clock_ahead", "wall_ahead"),
+    [(3_600.0, 3_600.0), (2.0, 2.0), (0.0, -3_600.0), (0.0, 86_400.0)],
+    ids=["sleep", "stall", "back", "ahead"],
+)
+def test_a_clock_that_jumps_on_a_lossy_line_is_forgotten_in_ten_seconds(
+    clock_ahead: float, wall_ahead: float, numbering: int | None
+) -> None:
+    """The machine slept for a moment of the peer's, or its wall clock was set."""
+
+    def jump(call: Call) -> bytes:
+        call.clock_ahead, call.wall_ahead = clock_ahead, wall_ahead
+        return b""
+
+    call = Call(jump, numbering=numbering)
+    call.loss = 0.05
+    judge(call)
