@@ -342,3 +342,28 @@ async def test_descriptions_without_a_setup_connect(offered: str | None, answere
         await caller.port.accept(Description("answer", with_setup(answer, answered)))
         await caller.wait_for(Connected)
         await callee.wait_for(Connected)
+
+
+@pytest.mark.parametrize("datagrams", [0, 1])
+async def test_a_peer_that_falls_silent_in_the_middle_of_the_handshake_is_given_up(datagrams: int) -> None:
+    """It answers on the path all the time, and sends no more than so many datagrams of DTLS."""
+    impatient = PortOptions(loopback=True, connect_timeout_s=1.5)
+    async with two_peers(impatient, impatient) as (caller, callee):
+        answer = await callee.port.answer(await caller.port.offer())
+        ice, left = callee.port._path.ice, datagrams
+        send = ice.send_media
+
+        def falls_silent(data: bytes) -> bool:
+            nonlocal left
+            if 20 <= data[0] < 64:
+                left -= 1
+                return left < 0 or send(data)
+            return send(data)
+
+        ice.send_media = falls_silent  # type: ignore[method-assign]
+        await caller.port.accept(answer)
+        failed = await caller.wait_for(PortFailed)
+        assert "couldn't be reached within 1.5 s" in failed.reason
+        assert not caller.has(Connected)
+        began = time.monotonic()
+    assert time.monotonic() - began < PATIENCE
