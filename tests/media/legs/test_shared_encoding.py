@@ -13,6 +13,9 @@ from sinchphone.media.codecs.choice import new_decoder, new_encoder
 from sinchphone.media.codecs.codec import OPUS, PCMU, CodecFormat, Encoder
 from sinchphone.media.legs import shared_encoding
 from sinchphone.media.legs.shared_encoding import SharedEncoders, encoded
+from sinchphone.protocol.sdp.session_description import ANY_LENGTH, PacketTimes
+from tests.instruments import tone_dbfs
+from tests.media.legs.test_packet_time import Wire
 
 SETTING, LOWER = RedundancySetting(32_000), RedundancySetting(16_000)
 
@@ -73,3 +76,27 @@ def test_what_was_changed_on_the_way_is_encoded_by_the_leg_itself(made: list[Cou
     frame = SharedEncoders().frame(Sine(440.0).pull(FRAME_SAMPLES))
     assert encoded(new_encoder(OPUS), change(frame), OPUS, SETTING)
     assert not made
+
+
+def test_who_wants_longer_packets_has_an_encoder_of_its_own_and_shares_again_when_that_is_over(made: list[Counted]) -> None:
+    line, tone = SharedEncoders(), Sine(440.0, -20.0)
+    seats = [Wire(OPUS, ANY_LENGTH) for _ in range(3)]
+
+    def speak(frames: int) -> None:
+        for _ in range(frames):
+            frame = line.frame(tone.pull(FRAME_SAMPLES))
+            for seat in seats:
+                seat.out.send(frame)
+                seat.now += 0.020
+
+    speak(50)
+    seats[0].agree(PacketTimes(40))
+    speak(50)
+    assert [len(seat.sent) for seat in seats] == [75, 100, 100]
+    seats[0].agree(ANY_LENGTH)
+    speak(50)
+    assert sum(one.frames for one in made) == 150
+    assert [packet.payload for packet in seats[0].sent[-30:]] == [packet.payload for packet in seats[1].sent[-30:]]
+    for seat in seats:
+        heard = seat.heard().reshape(-1, FRAME_SAMPLES * 10)[1:]
+        assert all(tone_dbfs(tenth, 440.0) == pytest.approx(-20.0, abs=1.0) for tenth in heard)
