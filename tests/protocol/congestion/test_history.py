@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.protocol.congestion.history import SentPackets
+from sinchphone.protocol.congestion.history import KEPT_PACKETS, SentPackets
 
 
 @given(
@@ -25,3 +25,21 @@ def test_the_rate_of_a_second_is_what_was_sent_in_it_whenever_it_is_asked_for(st
 
 def test_nothing_was_sent_before_the_first_packet() -> None:
     assert SentPackets().rate(1.0) == 0.0
+
+
+def test_a_number_that_is_used_again_a_minute_later_is_another_packets() -> None:
+    sent = SentPackets()
+    sent.add(7, 100, 0.0)
+    sent.add(7, 200, 59.0)  # sent again
+    assert len(sent.packets) == 1
+    sent.add(7, 300, 61.0)
+    found = sent.find(7)
+    assert found is not None and (found.size, found.sent_at) == (300, 61.0)
+
+
+def test_a_packet_that_went_out_long_ago_is_not_known_any_more() -> None:
+    sent = SentPackets()
+    for number in range(KEPT_PACKETS + 1):
+        sent.add(number, 100, number * 0.001)
+    assert sent.find(0) is None
+    assert sent.find(1) is not None
