@@ -3,6 +3,7 @@
 import pytest
 
 from sinchphone.media.legs.path_control import BELOW_BYTES, PathControl
+from sinchphone.protocol.congestion.allocation import Demand, Priority
 from sinchphone.protocol.rtp.packet import RtpPacket, encode_packet
 from sinchphone.protocol.rtp.transport_feedback import TransportFeedback
 
@@ -56,3 +57,38 @@ def test_of_a_peer_that_tells_by_reports_alone_nothing_can_be_known_and_it_is_tr
     told = ToldPath(80, tells=False)
     told.talk(2.0)
     assert told.path.carries_more
+
+
+def sound(number: int, size: int = EACH_BYTES) -> bytes:
+    return encode_packet(RtpPacket(111, number, 960 * number, SSRC, bytes(size), False))
+
+
+def test_of_a_limit_reports_and_requests_leave_less_for_the_streams_and_for_what_is_sent_again() -> None:
+    now = 100.0
+    path = PathControl(lambda _: True, max_kbps=48, clock=lambda: now)
+    path.demand(SSRC, Demand(priority=Priority.SOUND, least=0.0, most=100_000.0))
+    path.send(sound(0))
+    now += 1.0
+    share, room = path.share(SSRC), path.room
+    for _ in range(20):
+        path.control(bytes(58))
+    assert path.room == room - 20 * 100
+    assert path.share(SSRC) == pytest.approx(0.88 * 48_000 - 20 * 100 * 8 / 2)
+    assert path.share(SSRC) < share
+    now += 2.1
+    assert path.share(SSRC) == share
+
+
+def test_nothing_is_sent_again_into_a_queue_that_others_keep_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+
+    def transmit(packet: bytes) -> bool:
+        sent.append(packet)
+        return True
+
+    path = PathControl(transmit, clock=lambda: 100.0)
+    path.resend(sound(1))
+    assert sent == [sound(1)]
+    monkeypatch.setattr(path._controller, "is_beside_others", lambda _: True)
+    path.resend(sound(2))
+    assert sent == [sound(1)]
