@@ -241,6 +241,15 @@ def test_packets_of_any_length_and_bit_rate_carry_copies_of_all_the_sound_before
     assert sum(decoder.recoverable(packet) == frames * FRAME_SAMPLES for packet in packets[5:]) > 0.7 * len(packets[5:])
 
 
+def test_long_packets_of_few_bits_have_no_sound_above_8_khz_whatever_was_sent_before() -> None:
+    encoder, dice = Encoder(), np.random.default_rng(1)
+    for frames, bitrate in ((1, 24_000), (3, 8_000), (3, 14_000), (3, 16_000), (3, 13_000)):
+        encoder.adapt(RedundancySetting(bitrate, frames=frames))
+        packets = [encoder.encode(dice.integers(-8_000, 8_000, frames * FRAME_SAMPLES).astype(np.int16)) for _ in range(25)]
+        if frames > 1:
+            assert max(packet[0] >> 3 for packet in packets[1:]) < 12  # SILK alone (RFC 6716 table 2)
+
+
 def test_a_decoder_that_goes_back_decodes_as_if_nothing_had_been_made_up() -> None:
     packets = encoded(syllables(60))
     undisturbed, disturbed = Decoder(), Decoder()
