@@ -193,9 +193,8 @@ class PathControl:
         """Bytes that may be sent beside the streams at this moment, headers included."""
         if math.isinf(self._most):
             return _ROOMY
-        seconds = (
-            0.0 if self._begun_at is None else min(1.0, self._clock() - self._begun_at)
-        )  # the rest of the first one is for what is new
+        begun = self._clock() if self._begun_at is None else self._begun_at
+        seconds = min(1.0, self._clock() - begun)  # the rest of the first one is for what is new
         return self._left_of(_ROOM_SHARE * seconds)
 
     def _left_of(self, share: float) -> int:
