@@ -165,7 +165,7 @@ def _told(each: Interval, form: str) -> str:
 
 
 def _cell(line: str, found: Sequence[Found]) -> str:
-    """The mean, the worst and the median delay; of music and two talkers the distance and the share of gaps; a star: disturbed."""
+    """The mean, the worst and the median delay; of music and two talkers the distance and the share of gaps, if any; a star: disturbed."""
     scores = [score for each in found for score in each.scores]
     if not scores:
         return "-"
@@ -173,7 +173,8 @@ def _cell(line: str, found: Sequence[Found]) -> str:
     delay = median(each.delay_ms for each in scores) if is_judged or pesq > _HARDLY_A_WORD else math.nan
     told = ("" if math.isnan(delay) else f" / {delay:.0f}") + ("*" if any(each.disturbed for each in found) else "")
     if is_judged:
-        return f"{np.mean([each.distance_db for each in scores]):.1f} dB, {100 * np.mean([each.gaps for each in scores]):.1f} %{told}"
+        gaps = f"{100 * np.mean([each.gaps for each in scores]):.1f} %"
+        return f"{np.mean([each.distance_db for each in scores]):.1f} dB" + ("" if gaps == "0.0 %" else f", {gaps}") + told
     return f"{pesq:.2f} ({min(each.pesq for each in scores):.2f}){told}"
 
 
