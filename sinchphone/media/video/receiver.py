@@ -112,7 +112,7 @@ class VideoReceiver:
         self.packets += 1
         self.octets += len(packet.payload)
         if not self._missing.arrived(packet.sequence, now):
-            source.count(packet.sequence, packet.timestamp, now)
+            source.count(packet.sequence, packet.timestamp if packet.payload else None, now)  # padding comes later than its frame
         self._hand_over(assembler.push(packet, now, self._patience))
         return True
 

@@ -83,7 +83,7 @@ class VideoStream:
     def take(self, data: bytes) -> None:
         """An authentic RTP packet of pictures."""
         self._place.path.arrived(data, self._place.ssrc, self._place.cname)
-        packet = decode_packet(data)
+        packet = decode_packet(data, empty=True)
         if packet is not None and self._receiver.take(packet):
             self._ask()
 

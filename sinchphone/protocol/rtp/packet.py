@@ -82,8 +82,9 @@ def encode_packet(packet: RtpPacket) -> bytes:
     return HEADER.pack(VERSION, second, packet.sequence, packet.timestamp, packet.ssrc) + packet.payload
 
 
-def decode_packet(data: bytes) -> RtpPacket | None:
-    """The packet in ``data``; ``None`` where it isn't one, or holds no sound at all (an empty payload)."""
+def decode_packet(data: bytes, *, empty: bool = False) -> RtpPacket | None:
+    """The packet in ``data``; ``None`` where it isn't one, or has no payload at all, unless ``empty``: packets of padding alone probe the
+    path (RFC 3550 5.1), and have numbers that aren't missing."""
     if len(data) < HEADER.size:
         return None
     first, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
@@ -93,7 +94,7 @@ def decode_packet(data: bytes) -> RtpPacket | None:
             return None
         start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4], "big")
     end = len(data) - (data[-1] if first & _PADDED else 0)
-    if first & 0xC0 != VERSION or start >= end:
+    if first & 0xC0 != VERSION or start > end or (start == end and not empty):
         return None
     return RtpPacket(second & 0x7F, sequence, timestamp, ssrc, data[start:end], bool(second & _MARKER))
 

@@ -88,6 +88,30 @@ async def show(shows: End, first: int, count: int, *, until: Callable[[], bool] 
     return number
 
 
+async def test_packets_of_padding_between_pictures_are_not_lost_and_cost_none() -> None:
+    """Chromium probes with them how much the path carries."""
+    shows, sees = two_ends()
+    padding = 0
+
+    def harm(packet: bytes) -> list[bytes]:
+        nonlocal padding
+        number = int.from_bytes(packet[2:4], "big") + padding
+        packets = [packet[:2] + (number % 0x10000).to_bytes(2, "big") + packet[4:]]
+        if packet[1] & 0x80:
+            padding += 3
+            head = bytes([packet[0] | 0x20, packet[1] & 0x7F])
+            packets += [head + ((number + step) % 0x10000).to_bytes(2, "big") + packet[4:12] + bytes(99) + b"d" for step in (1, 2, 3)]
+        return packets
+
+    shows.harm = harm
+    await show(shows, 0, 10, until=lambda: len(sees.codes) >= 10)
+    assert len(sees.codes) >= 10
+    counts = sees.stream.stats()
+    assert (counts.packets_lost, counts.pictures_dropped) == (0, 0)
+    shows.stream.close()
+    sees.stream.close()
+
+
 async def test_a_packet_that_is_lost_is_sent_again_and_no_picture_is_missing() -> None:
     """Of fifteen after each other: where the machine stalls for longer than a packet is waited for, it's the next fifteen."""
     shows, sees = two_ends()

@@ -63,6 +63,13 @@ def test_a_packet_without_sound_is_none() -> None:
     assert decode_packet(bytes([0x40]) + head[1:] + b"x") is None
 
 
+def test_a_packet_of_padding_alone_is_one_for_who_counts_them() -> None:
+    data = bytes.fromhex("a06f00010000000200000003000003")
+    assert decode_packet(data) is None
+    assert decode_packet(data, empty=True) == RtpPacket(111, 1, 2, 3, b"")
+    assert decode_packet(data[:-1] + b"\x04", empty=True) is None
+
+
 @given(st.binary(max_size=100))
 def test_any_bytes_are_a_packet_or_none_and_reports_or_no_reports(data: bytes) -> None:
     packet = decode_packet(data)

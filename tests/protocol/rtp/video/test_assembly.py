@@ -49,6 +49,14 @@ def test_frames_in_order_come_out_at_once_and_over_the_wrap(first: int) -> None:
     assert [frame.timestamp for frame in frames] == [3000 * index for index in range(8)]
 
 
+def test_packets_of_padding_between_frames_are_no_gap() -> None:
+    assembler = FrameAssembler(VP8)
+    (first,), (second,) = packets_of(1), packets_of(1, first=8, number=1)
+    padding = [RtpPacket(96, 3 + step, first[0].timestamp, 5, b"") for step in range(5)]
+    assert indexes(push_all(assembler, [*first, *padding, *second])) == [0, 1]
+    assert (assembler.dropped, assembler.needs_key) == (0, False)
+
+
 @pytest.mark.parametrize("order", list(permutations(range(4))))
 def test_overtaken_packets_make_the_same_frames(order: tuple[int, ...]) -> None:
     assembler = FrameAssembler(VP8)
