@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from sinchphone.media.local_audio.recorder import Recorder
 from sinchphone.options import Options, Place
 from sinchphone.signaling.dialect import Domain
 from sinchphone.signaling.rest import instances
+from tests.disk import disk_of
 
 Run = Callable[..., Any]
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes and signals are POSIX's")
@@ -176,19 +178,11 @@ def test_a_database_that_is_held_or_may_not_be_written_is_not_to_be_moved_or_del
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a file size limit")
 def test_a_database_on_a_full_disk_says_so_and_is_not_to_be_moved_away(tmp_path: Path) -> None:
-    import resource
-
     path = tmp_path / "small.db"
     base = connect(path, ["CREATE TABLE one (x)"])
     base.execute("PRAGMA journal_mode=DELETE")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, hard))
-    try:
-        with pytest.raises(sqlite3.Error) as full:
-            in_transaction(base, lambda base: base.execute("INSERT INTO one VALUES (zeroblob(1000000))"))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        base.close()
+    with closing(base), disk_of(path.stat().st_size), pytest.raises(sqlite3.Error) as full:
+        in_transaction(base, lambda base: base.execute("INSERT INTO one VALUES (zeroblob(1000000))"))
     assert "rollback" not in str(full.value)
     assert hint_of(full.value) == "check the disk, and the space on it"
 

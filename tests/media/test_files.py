@@ -1,5 +1,4 @@
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from sinchphone.media.local_audio.files import AudioWriter, check, check_recordi
 from sinchphone.media.local_audio.player import Player
 from sinchphone.media.local_audio.recorder import Recorder
 from sinchphone.media.sound import PlayFinished, PlayStarted, RecordFinished, RecordStarted, SoundEvent, SoundWarning
+from tests.disk import disk_of
 
 PATIENCE_SECONDS = 20.0
 
@@ -353,13 +353,9 @@ def test_a_full_disk_is_one_warning_and_keeps_what_was_written(tmp_path: Path, s
     path, events = tmp_path / f"call{suffix}", list[SoundEvent]()
     recorder = Recorder(str(path), events.append)
     recorder.open()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))
-    try:
+    with disk_of(40_000):
         record(recorder, 9.0)
         recorder.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [type(event) for event in events] == [RecordStarted, SoundWarning, RecordFinished]
     assert 0 < path.stat().st_size <= 40_000
     assert len(decode(str(path))) > 0
@@ -371,13 +367,9 @@ def test_a_recording_of_which_the_disk_takes_nothing_leaves_no_file(tmp_path: Pa
     path, events = tmp_path / name, list[SoundEvent]()
     recorder = Recorder(str(path), events.append)
     recorder.open()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
+    with disk_of(0):
         record(recorder, 9.0)
         recorder.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [type(event) for event in events] == [RecordStarted, SoundWarning, RecordFinished]
     assert isinstance(last := events[-1], RecordFinished)
     assert (last.seconds, last.failure is None, last.is_kept) == (0.0, False, False)

@@ -11,6 +11,7 @@ import pytest
 from sinchphone.cli.terminal.private_files import write_private
 from sinchphone.config import user_file
 from sinchphone.errors import OutputError
+from tests.disk import disk_of
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="a limit of files, modes and links are POSIX's")
 
@@ -26,14 +27,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def full_disk() -> Iterator[None]:
     """No file takes more than 100 bytes."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    try:
+    with disk_of(100):
         yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @posix
