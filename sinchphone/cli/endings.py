@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, hint_of_code, hint_of_sip, sip_failure
 from sinchphone.cli.explanations import explain
-from sinchphone.errors import INSECURE, NOT_OVER_SIP, RELAY_ONLY
+from sinchphone.errors import INSECURE, NOT_OVER_SIP, RELAY_ONLY, TRUNK_AWAY
 from sinchphone.protocol.call.states import BUSY_CODES, Cause, EndedBy
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
@@ -36,7 +36,7 @@ _OURS_IN_ANY_CASE: Final = (Order.INTERRUPT, Order.TERMINATE, Order.TRANSFERRED)
 # Who is not found though no user: the general hint is about users.
 _NOBODY_THERE: Final = {
     Domain.SIP: "check the address: its host can't be found, or nobody is there",
-    Domain.PSTN: "check the number; and where the exchange has a trunk, the host in [trunk]: sinchphone help trunk",
+    Domain.PSTN: "check the number; which ones the exchange's trunk carries, its configuration says: sinchphone help trunk",
 }
 _CODES: Final = {
     Order.KEY: ExitCode.OK,
@@ -111,6 +111,8 @@ def _hint(details: "CallDetails", code: ExitCode) -> str | None:
     """What to do where more is known than the cause."""
     if details.failure is not None and INSECURE in details.failure.message:  # between the exchange and the SIP side: not this network
         return "the exchange's [sip] and [trunk] ca_file name authorities of your own; the rest is for who runs the SIP side"
+    if details.failure is not None and TRUNK_AWAY in details.failure.message:  # which may be since it can't be reached over SIP
+        return "check the host, port and transport in [trunk] of the exchange, and its network: sinchphone help trunk"
     if details.failure is not None and NOT_OVER_SIP in details.failure.message:
         return "check the address: its host, port and transport (;transport=tcp), and whether a SIP server runs there"
     if details.failure is not None and RELAY_ONLY in details.failure.message:

@@ -11,7 +11,8 @@ from sinchphone.cli.endings import NEXT_STEPS, Order, describe
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.explanations import BUSY, INCOMING, OUTGOING, WHOSE, explain
 from sinchphone.engine.calls.details import CallDetails
-from sinchphone.protocol.call.states import Cause, EndedBy
+from sinchphone.errors import TRUNK_AWAY
+from sinchphone.protocol.call.states import NETWORK_DOMAIN, Cause, EndedBy
 from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.signaling.dialect import Domain
 
@@ -48,11 +49,19 @@ def test_who_is_not_found_and_no_user_is_not_told_to_listen(domain: Domain, word
     assert word in str(ending.hint) and "listen" not in str(ending.hint)
 
 
-@pytest.mark.parametrize(("code", "why"), [(404, "there is no SIP server at sip.carrier.example"), (403, "[trunk] allow and deny decide")])
+@pytest.mark.parametrize(("code", "why"), [(503, f"{TRUNK_AWAY}: there is no SIP server at x"), (403, "[trunk] allow and deny decide")])
 def test_a_number_that_the_trunk_does_not_take_leads_to_the_page_on_trunks(code: int, why: str) -> None:
     failed = CallDetails(1.0, ended_at=3.0, cause=Cause.FAILURE, failure=CallFailure(code, why, ""))
     ending = describe(failed, peer="x", domain=Domain.PSTN, outbound=True, order=None, interactive=True)
     assert why in ending.reason and "sinchphone help trunk" in str(ending.hint)
+
+
+def test_a_trunk_out_of_reach_is_a_matter_of_the_network_not_of_the_number() -> None:
+    failure = CallFailure(503, f"{TRUNK_AWAY}: there is no SIP server at sip.carrier.example", NETWORK_DOMAIN)
+    failed = CallDetails(1.0, ended_at=3.0, cause=Cause.FAILURE, failure=failure)
+    ending = describe(failed, peer="+46701234567", domain=Domain.PSTN, outbound=True, order=None, interactive=True)
+    assert ending.code is ExitCode.NETWORK
+    assert "number" not in str(ending.hint) and "[trunk]" in str(ending.hint)
 
 
 @pytest.mark.parametrize("domain", Domain)

@@ -1,8 +1,11 @@
 """Why a call ended, from one side's words to the other's, and to the backend's."""
 
+from dataclasses import replace
+
 import pytest
 
 from sinchphone.errors import (
+    TRUNK_AWAY,
     ForbiddenError,
     MediaError,
     NetworkError,
@@ -90,6 +93,17 @@ async def test_what_stops_a_call_here_is_not_said_in_the_sip_sides_name() -> Non
         Gone(failure=Failure(503, "a can't be reached", "network")),
         Gone(failure=Failure(403, "not there", "exchange")),
         Gone(failure=Failure(503, "x", "sip")),
+    ]
+
+
+async def test_a_trunk_that_is_not_found_is_out_of_reach_and_not_the_number_that_nobody_has() -> None:
+    over_trunk = replace(INVITATION, trunk=Source.TRUNK)
+    leg = SipOutgoingLeg(lambda invitation, offer: None, over_trunk, media_host=None, over=lambda: None)  # type: ignore[arg-type, return-value]
+    errors = (NoServerError("there is no SIP server at x"), NetworkError("x can't be reached"), ForbiddenError("not there"))
+    assert [leg._translated(Refused(404, "Not found", error)) for error in errors] == [
+        Gone(failure=Failure(503, f"{TRUNK_AWAY}: there is no SIP server at x", "network")),
+        Gone(failure=Failure(503, f"{TRUNK_AWAY}: x can't be reached", "network")),
+        Gone(failure=Failure(403, "not there", "exchange")),
     ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
-from sinchphone.errors import RemoteProtocolError
+from sinchphone.errors import TRUNK_AWAY, RemoteProtocolError
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.usage import Payer
 from sinchphone.exchange.directory.directory import Directory
@@ -27,6 +27,7 @@ from sinchphone.gateway.trunk.metering import CallMeter, Metering
 from sinchphone.gateway.trunk.trunk import Trunk, TrunkServers
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
 from sinchphone.gateway.trunk.trunk_lines import TrunkLines
+from sinchphone.protocol.call.states import NETWORK_DOMAIN
 from sinchphone.protocol.phone_numbers import PRIVATE
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.headers.asserted_identity import ANONYMOUS
@@ -142,7 +143,8 @@ class OutgoingLegs:
     async def _to_sip(self, route: ToSip, call: Dialling) -> OutgoingLeg:
         uri = _read(route.uri)
         if self._trunk_addresses is not None and not await self._trunk_addresses.known():
-            raise CallRefusedError(Failure(503, "nobody knows yet whether that is the trunk: no name server says where the trunk is"))
+            unknown = f"{TRUNK_AWAY}: no name server says where it is, so nobody knows whether that address leads to it"
+            raise CallRefusedError(Failure(503, unknown, NETWORK_DOMAIN))
         sip = await self._sip_agents.towards(uri.host)
         caller = _address_of(sip, call.caller, route.caller_id)
         encrypted = "tls" in (route.transport, uri.transport)

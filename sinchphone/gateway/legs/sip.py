@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Final
 from urllib.parse import quote
 
-from sinchphone.errors import MediaError, RemoteProtocolError, SinchphoneError
+from sinchphone.errors import TRUNK_AWAY, MediaError, NetworkError, RemoteProtocolError, SinchphoneError
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.legs import leg as told
 from sinchphone.gateway.legs.leg import Gone, LegEvent
@@ -350,6 +350,14 @@ class SipOutgoingLeg(_SipLeg):
             return None
         over, self._over = self._over, _nothing
         return SipOutgoingLeg(self._invite, self._invitation, media_host=self.media_host, over=over, meter=self._meter, again=True)
+
+    def _translated(self, event: sip.SipEvent) -> LegEvent:
+        """A trunk that isn't found, or can't be reached, says nothing of the number."""
+        match event:
+            case sip.Refused(error=NetworkError() as error) if self._invitation.trunk is not None and self._given_up is None:
+                return Gone(failure=failure_of_error(NetworkError(f"{TRUNK_AWAY}: {error}", hint=error.hint)))
+            case _:
+                return super()._translated(event)
 
     async def used_up(self) -> Failure:
         """Why the call has to end, when its meter says so."""
