@@ -39,6 +39,7 @@ class World:
     faults: Callable[[str, str], Sequence[str]] = lambda channel, frame: [frame]
     refusals: list[SinchphoneError] = field(default_factory=list)  # of the next transport requests
     dead_channels: dict[str, SinchphoneError] = field(default_factory=dict)
+    slow_channels: set[str] = field(default_factory=set)  # on which nothing is ever published
     published: list[tuple[str, str]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     reports: list[MessageCounts] = field(default_factory=list)
@@ -105,6 +106,8 @@ class Phone:
     async def publish_message(self, channel: str, text: str) -> None:
         if channel in self.world.dead_channels:
             raise self.world.dead_channels[channel]
+        if channel in self.world.slow_channels:
+            await asyncio.Event().wait()
         self.world.publish(channel, text)
 
     async def confirm(self) -> Registration:

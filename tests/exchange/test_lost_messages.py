@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -18,8 +19,9 @@ from sinchphone.exchange.pubsub.timetokens import TICKS, TimeTokens
 from sinchphone.exchange.store.redis.redis_store import RedisStore
 from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.exchange.store.store import StoreError
-from sinchphone.exchange.store.tables import TIME_TOKENS
+from sinchphone.exchange.store.tables import TEXT_MESSAGES, TIME_TOKENS
 from sinchphone.tasks import start_task
+from tests.disk import disk_of
 from tests.exchange.conftest import rows_on_redis
 
 ON_BOTH_STORES = True
@@ -139,6 +141,17 @@ async def test_a_change_that_failed_unseen_is_told_to_the_next_who_asks(tmp_path
     with pytest.raises(StoreError):
         await store.keep(TIME_TOKENS, (8, 8), (9, None))
     assert await store.read(TIME_TOKENS) == [(7, 7)]  # all or nothing
+    await store.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a file size limit")
+async def test_who_asks_for_what_a_full_disk_does_not_take_is_told_that_it_is_the_disk(tmp_path: Path) -> None:
+    file = tmp_path / "x.sqlite3"
+    store = SqliteStore(file)
+    await store.open()
+    with disk_of(file.stat().st_size), pytest.raises(StoreError, match=r"can't keep this at the moment: .*disk") as full:
+        await store.keep(TEXT_MESSAGES, ("key", "1", None, "ada", "+46700000001", "x" * 1_000_000, 1.0))
+    assert full.value.hint == "check the disk, and the space on it"
     await store.close()
 
 

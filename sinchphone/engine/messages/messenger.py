@@ -54,6 +54,8 @@ MAX_KILOBYTES: Final = MAX_PAYLOAD_BYTES * 3 // 4 // 1000  # of a message: base6
 RETRIES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)  # a message that came isn't given up because the platform stumbles
 REPORT_S: Final = 30.0  # PAPI v1, message report
 CLOSE_S: Final = 1.0
+OWN_DEVICES_S: Final = 4.0  # for our other devices to be told, before the recipients have their turn
+_UNAVAILABLE: Final = 503  # the platform as a whole, for every recipient
 
 
 _log = logging.getLogger(__name__)
@@ -164,16 +166,17 @@ class Messenger:
 
     async def _publish_to_all(self, sent: SentMessage, frames: Sequence[str], transport: Transport) -> None:
         async with self._sending:
-            with contextlib.suppress(PlatformError, ForbiddenError, NetworkError):  # nobody is the worse for it but our other devices
-                await self._publish_frames(self._channel or "", frames)
-            down: NetworkError | None = None
+            with contextlib.suppress(PlatformError, ForbiddenError, NetworkError, TimeoutError):  # the worse for our other devices alone
+                async with asyncio.timeout(OWN_DEVICES_S):
+                    await self._publish_frames(self._channel or "", frames)
+            down: SinchphoneError | None = None
             for participant in transport.participants:
                 try:
                     if down is not None:
                         raise down
                     await self._publish_frames(participant.channel, frames)
                 except SinchphoneError as error:
-                    down = error if isinstance(error, NetworkError) else None
+                    down = error if _is_for_all(error) else None
                     await self._fail(sent, participant.recipient.identity, error)
         if len(sent.failed) == len(sent.recipients):
             raise next(iter(sent.failed.values()))
@@ -373,6 +376,11 @@ class Messenger:
 
 Value = TypeVar("Value")
 Key = TypeVar("Key")
+
+
+def _is_for_all(error: SinchphoneError) -> bool:
+    """Whether no other recipient has to be tried after that."""
+    return isinstance(error, NetworkError) or (isinstance(error, PlatformError) and error.status == _UNAVAILABLE)
 
 
 def _remember(known: "OrderedDict[Key, Value]", key: Key, value: Value, limit: int = MAX_TRANSPORTS) -> None:

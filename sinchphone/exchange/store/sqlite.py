@@ -250,5 +250,6 @@ def _write(connection: sqlite3.Connection, changes: list[_Change]) -> StoreError
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         _logger.error("the exchange's store could not be written: %s", error)
-        return StoreError("the exchange can't keep this at the moment", hint="see its log; is the disk full?")
+        why = f": {error}" if isinstance(error, sqlite3.OperationalError) else ""  # of the disk, not of what was to be written
+        return StoreError(f"the exchange can't keep this at the moment{why}", hint=hint_of(error))
     return None

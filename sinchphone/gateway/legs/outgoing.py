@@ -143,7 +143,7 @@ class OutgoingLegs:
     async def _to_sip(self, route: ToSip, call: Dialling) -> OutgoingLeg:
         uri = _read(route.uri)
         if self._trunk_addresses is not None and not await self._trunk_addresses.known():
-            unknown = f"{TRUNK_AWAY}: no name server says where it is, so nobody knows whether that address leads to it"
+            unknown = f"{TRUNK_AWAY}: no name server says where it is, and that address may be its own"
             raise CallRefusedError(Failure(503, unknown, NETWORK_DOMAIN))
         sip = await self._sip_agents.towards(uri.host)
         caller = _address_of(sip, call.caller, route.caller_id)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.events.events import ClientWarning, MessageDelivered, MessageFailed, MessageReceived, MessageSent
+from sinchphone.engine.messages import messenger
 from sinchphone.errors import AuthenticationError, ForbiddenError, MessageError, NetworkError, NotFoundError, PlatformError
 from sinchphone.protocol.mxp.fragments import parse_fragment, split
 from sinchphone.protocol.mxp.instant import write_receipt, write_text
@@ -197,6 +198,25 @@ async def test_a_message_that_reaches_nobody_raises(world: Any) -> None:
         await alice.send(["bob", "carol"], "hi")
     assert {event.recipient for event in alice.of(MessageFailed)} == {"bob", "carol"}
     assert alice.of(MessageSent) == []
+
+
+async def test_my_other_devices_do_not_take_the_time_that_the_recipients_have(
+    world: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messenger, "OWN_DEVICES_S", 0.05)
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.slow_channels = {"t-alice"}
+    async with asyncio.timeout(5):
+        await alice.send(["bob"], "hi")
+    await eventually(lambda: bool(bob.of(MessageReceived)))
+
+
+async def test_a_platform_that_is_unavailable_is_not_tried_again_for_each_recipient(world: Any) -> None:
+    alice, carol = world.phone("alice"), world.phone("carol")
+    world.dead_channels = {"t-bob": PlatformError("the disk is full", status=503)}
+    with pytest.raises(PlatformError, match="the disk is full"):
+        await alice.send(["bob", "carol"], "hi")
+    assert carol.of(MessageReceived) == []
 
 
 async def test_counts_are_reported_at_the_end(world: Any) -> None:
