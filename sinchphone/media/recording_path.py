@@ -1,9 +1,11 @@
 """Where a recording is put: under a name of its own while it's written, under its own at the end."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from sinchphone.errors import AudioFileError
+from sinchphone.media.sound import RecordFinished
 
 
 def check_free(path: Path, *, force: bool) -> None:
@@ -26,6 +28,14 @@ def unwritten(path: Path, part: Path) -> AudioFileError:
     return AudioFileError(f"{path} isn't written yet: the disk is too slow", hint=f"what there is stays in {part}")
 
 
-def misnamed(path: Path, part: Path, error: Exception) -> AudioFileError:
-    """It's written, and can't have its name."""
-    return AudioFileError(f"the recording can't be called {path}: {error}", hint=f"it stays in {part}")
+def put_in_place(finished: RecordFinished, part: Path, check: Callable[[], None]) -> None:
+    """Give a finished recording its name, unless ``check`` says that a file has appeared there meanwhile; one of which nothing is kept
+    goes. Raises AudioFileError where that can't be."""
+    try:
+        if finished.is_kept:
+            check()
+            part.replace(finished.path)
+        else:
+            part.unlink(missing_ok=True)
+    except (AudioFileError, OSError) as error:
+        raise AudioFileError(f"the recording can't be called {finished.path}: {error}", hint=f"it stays in {part}") from error

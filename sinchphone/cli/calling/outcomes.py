@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sinchphone.media.sound import SoundEvent
 
 ENDS_OF_THE_USER: Final = frozenset({Order.KEY, Order.INTERRUPT, Order.TIME_UP, Order.DECLINED, Order.CONTROL, Order.TRANSFERRED})
+_NOT_IN_PLACE: Final = "it is not in its place"
 _NOTHING_CAME: Final = "no sound came from it"
 
 
@@ -43,7 +44,7 @@ class Outcomes:
         self._recorded: str | None = None
         self._seen: str | None = None  # the recording of pictures
         self._seen_failure: str | None = "there were no pictures"
-        self._record_failure: str | None = "it is not in its place"
+        self._record_failure: str | None = _NOT_IN_PLACE
         self._piped: dict[RequestKind, tuple[int, str | None]] = {}  # bytes, and why no more
         self._said: bool | str = False  # whether to its end, or why not
         self._digits_sent = False
@@ -67,6 +68,10 @@ class Outcomes:
                 pass
             case _:
                 assert_never(event)
+
+    def recording_pictures(self) -> None:
+        """There are some."""
+        self._seen_failure = _NOT_IN_PLACE
 
     def recorded_pictures(self, path: str, failure: str | None) -> None:
         """The recording of pictures is in its place."""

@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import Final, Protocol, TypeVar
 
 from sinchphone.engine.events.events import (
@@ -55,7 +56,6 @@ RETRIES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)  # a message that came isn't given 
 REPORT_S: Final = 30.0  # PAPI v1, message report
 CLOSE_S: Final = 1.0
 OWN_DEVICES_S: Final = 4.0  # for our other devices to be told, before the recipients have their turn
-_UNAVAILABLE: Final = 503  # the platform as a whole, for every recipient
 
 
 _log = logging.getLogger(__name__)
@@ -380,7 +380,7 @@ Key = TypeVar("Key")
 
 def _is_for_all(error: SinchphoneError) -> bool:
     """Whether no other recipient has to be tried after that."""
-    return isinstance(error, NetworkError) or (isinstance(error, PlatformError) and error.status == _UNAVAILABLE)
+    return isinstance(error, NetworkError) or (isinstance(error, PlatformError) and error.status == HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _remember(known: "OrderedDict[Key, Value]", key: Key, value: Value, limit: int = MAX_TRANSPORTS) -> None:

@@ -20,7 +20,7 @@ from sinchphone.audio.twotrack import Stereo, TrackSide, TwoTrack
 from sinchphone.errors import AudioFileError
 from sinchphone.media.local_audio.files import RECORDING_KINDS, AudioWriter, check_recording
 from sinchphone.media.options import RECORDER_CLOSES_SECONDS, RecordLayout
-from sinchphone.media.recording_path import misnamed, part_of, unwritten
+from sinchphone.media.recording_path import part_of, put_in_place, unwritten
 from sinchphone.media.sound import RecordFinished, RecordStarted, SoundEvent, SoundWarning
 
 _QUEUE_BLOCKS: Final = 500  # ten seconds of 20 ms blocks
@@ -152,13 +152,5 @@ class Recorder:
     def _publish(self, seconds: float, failure: str | None) -> None:
         """Give the finished file its name, without overwriting one that has appeared meanwhile. One without sound that failed goes."""
         finished = RecordFinished(path=self._name, seconds=seconds, failure=failure)
-        if not finished.is_kept:
-            self._part.unlink(missing_ok=True)
-            self._report(finished)
-            return
-        try:
-            check_recording(self._path, force=self._force, kinds=self._kinds)
-            self._part.replace(self._path)
-        except (AudioFileError, OSError) as error:
-            raise misnamed(self._path, self._part, error) from error
+        put_in_place(finished, self._part, lambda: check_recording(self._path, force=self._force, kinds=self._kinds))
         self._report(finished)

@@ -25,7 +25,7 @@ from sinchphone.audio.twotrack import Stereo, TrackSide, TwoTrack
 from sinchphone.errors import AudioFileError
 from sinchphone.media.options import RECORDER_CLOSES_SECONDS
 from sinchphone.media.pictures.pictures import PictureWarning
-from sinchphone.media.recording_path import check_free, misnamed, part_of, unwritten
+from sinchphone.media.recording_path import check_free, part_of, put_in_place, unwritten
 from sinchphone.media.sound import RecordFinished, RecordStarted
 from sinchphone.picture.frame import Picture, black
 from sinchphone.picture.scale import fitted
@@ -159,17 +159,13 @@ class PictureRecorder:
         except (OSError, av.FFmpegError) as error:
             failure = f"{self._path} ends here: {error.strerror or error}"
             self._report(PictureWarning(message=failure, hint="free some space"))
+        finished = RecordFinished(path=self._name, seconds=file.seconds, failure=failure)
         try:
-            if file.seconds == 0 and failure is not None:  # nothing of it can be seen or heard
-                self._part.unlink(missing_ok=True)
-            else:
-                check_picture_recording(self._path, force=self._force)
-                self._part.replace(self._path)
-        except (AudioFileError, OSError) as error:
-            wrong = misnamed(self._path, self._part, error)
-            failure = str(wrong)
-            self._report(PictureWarning(message=failure, hint=wrong.hint))
-        self._report(RecordFinished(path=self._name, seconds=file.seconds, failure=failure))
+            put_in_place(finished, self._part, lambda: check_picture_recording(self._path, force=self._force))
+        except AudioFileError as error:
+            self._report(PictureWarning(message=str(error), hint=error.hint))
+        else:
+            self._report(finished)
 
     def _write(self, file: "_MediaFile") -> None:
         file.show(black(WIDTH, HEIGHT), 0.0)

@@ -109,6 +109,21 @@ def test_a_call_that_never_came_about_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_that_appears_during_the_call_is_neither_overwritten_nor_told_as_the_recording(tmp_path: Path) -> None:
+    told, path = list[object](), tmp_path / "a.mkv"
+    recorder = PictureRecorder(str(path), told.append)
+    recorder.open()
+    recorder.start(BEGAN)
+    path.write_text("somebody else's")
+    play_into(recorder, 0.5)
+    recorder.close()
+    assert path.read_text() == "somebody else's"
+    assert not any(isinstance(event, RecordFinished) for event in told)
+    [warning] = [event for event in told if isinstance(event, PictureWarning)]
+    [part] = [file for file in tmp_path.iterdir() if file != path]
+    assert "exists already" in warning.message and str(part) in warning.hint
+
+
 def test_a_full_disk_is_told_and_what_there_is_stays(tmp_path: Path) -> None:
     told = list[object]()
     recorder = PictureRecorder(str(tmp_path / "a.mkv"), told.append)

@@ -50,6 +50,7 @@ class Seeing:
                 case p.PicturesFinished(path=path):
                     self._session.note(f"{path} was shown to its end; its last picture stays")
                 case RecordStarted(path=path):
+                    self._outcomes.recording_pictures()
                     self._session.tell(e.RecordStartedTold(call_id=call_id, path=path))
                 case RecordFinished(path=path, seconds=seconds, failure=failure):
                     self._outcomes.recorded_pictures(path, failure)
