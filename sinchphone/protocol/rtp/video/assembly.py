@@ -83,11 +83,12 @@ class FrameAssembler:
             return []
         if self._blocked_at is None:
             self._blocked_at = now
-        if not self._has_gap():
-            self._blocked_at = now
-            return []
-        if now - self._blocked_at < patience and len(self._packets) < _MAX_PACKETS:
-            return []
+        if len(self._packets) < _MAX_PACKETS:  # else a frame without an end
+            if not self._has_gap():
+                self._blocked_at = now
+                return []
+            if now - self._blocked_at < patience:
+                return []
         self._blocked_at = now
         self._skip_gap()
         return self._take()

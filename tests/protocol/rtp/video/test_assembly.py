@@ -168,3 +168,13 @@ def test_whatever_comes_frames_come_out_at_most_once_each_and_never_before_a_key
     for step, (sequence, timestamp, payload, marker) in enumerate(packets):
         frames += assembler.push(RtpPacket(96, sequence, timestamp, 5, payload, marker), step * 0.03, PATIENCE)
     assert not frames or frames[0].is_key
+
+
+def test_attack_a_frame_without_an_end_is_given_up() -> None:
+    """Packets of one time stamp, in order, none with the marker: nothing is missing, and nothing becomes whole."""
+    assembler = FrameAssembler(VP8)
+    endless = (RtpPacket(96, number % 0x10000, 3000, 5, b"\0\0") for number in range(4000))
+    assert push_all(assembler, endless) == []
+    assert (assembler.dropped, assembler.needs_key) == (4000 // 1500, True)
+    (frame,) = packets_of(1, first=4000, number=7, keys=[7])
+    assert indexes(push_all(assembler, frame)) == [7]
