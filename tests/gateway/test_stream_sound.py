@@ -1,5 +1,7 @@
 """What a stream's server has said and the caller hasn't heard yet."""
 
+import tracemalloc
+
 import pytest
 
 from sinchphone.audio.frame import FRAME_SAMPLES, silence
@@ -23,6 +25,29 @@ async def test_attack_a_server_that_says_more_than_can_be_heard_loses_the_oldest
     for _ in range(100):
         sound.hear(b"\x00\x10" * 800)
     assert sound.unheard_seconds == 1.0
+
+
+async def test_attack_messages_of_a_sample_or_of_nothing_take_no_more_memory_than_long_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "MAX_BUFFERED_BYTES", 16_000)
+    sound = StreamSound(8000)
+    tracemalloc.start()
+    try:
+        for _ in range(8_000):
+            sound.hear(b"\x00\x10")
+            sound.hear(b"")
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (sound.unheard_seconds, kept < 100_000) == (1.0, True)
+
+
+async def test_half_a_sample_that_is_taken_back_leaves_its_other_half_in_step() -> None:
+    sound = StreamSound(48_000)
+    sound.hear(b"\x00\x10\x00")
+    sound.clear()
+    for _ in range(FRAME_SAMPLES):
+        sound.hear(b"\x10\x00")
+    assert (sound.tick(silence())[100:-100] == 0x1000).all()
 
 
 async def test_a_sample_that_comes_in_two_messages_is_one() -> None:

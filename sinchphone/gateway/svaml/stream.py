@@ -8,7 +8,6 @@
 
 import asyncio
 import threading
-from collections import deque
 from typing import Final
 
 import aiohttp
@@ -31,6 +30,7 @@ ANSWER_SECONDS: Final = 60.0  # from our first message; callers over MXP give up
 SILENT_SECONDS: Final = 60.0  # Sinch Voice: neither sound nor a heartbeat
 MAX_BUFFERED_BYTES: Final = 5_000_000  # Sinch Voice: what the caller hasn't heard yet
 MAX_MESSAGE_BYTES: Final = 1_000_000
+_SAMPLE_BYTES: Final = 2
 _MAX_UNSENT: Final = 250  # messages of 20 ms
 _TAIL_SECONDS: Final = 0.3  # on its way to the caller when the last is taken
 _BROKEN: Final = Failure(503, "the stream's server has broken off the connection")
@@ -47,9 +47,7 @@ class StreamSound:
         self._outgoing: asyncio.Queue[bytes] = asyncio.Queue(_MAX_UNSENT)
         self._down = RateConverter(RATE, sample_rate)
         self._up = ConvertedSource(self._take, sample_rate, RATE)
-        self._unheard: deque[Samples] = deque()
-        self._unheard_samples = 0
-        self._half = b""  # of a sample whose other byte is in the next message
+        self._unheard = bytearray()  # the last sample's other byte may be in the next message
         self._lock = threading.Lock()
 
     def tick(self, far: Frame) -> Frame:
@@ -65,26 +63,24 @@ class StreamSound:
 
     def hear(self, content: bytes) -> None:
         """The server says something."""
-        content = self._half + content
-        whole = len(content) // 2 * 2
-        self._half = content[whole:]
-        samples = np.frombuffer(content[:whole], "<i2").astype(np.int16)
         with self._lock:
-            self._unheard.append(samples)
-            self._unheard_samples += len(samples)
-            while self._unheard_samples * 2 > MAX_BUFFERED_BYTES:
-                self._unheard_samples -= len(self._unheard.popleft())
+            self._unheard += content
+            excess = max(0, len(self._unheard) - MAX_BUFFERED_BYTES)
+            del self._unheard[: excess + excess % _SAMPLE_BYTES]
 
     def clear(self) -> None:
         """The caller is to hear nothing of what was said so far."""
         with self._lock:
-            self._unheard.clear()
-            self._unheard_samples = 0
+            del self._unheard[: self._whole_bytes]
 
     @property
     def unheard_seconds(self) -> float:
         """How much of what the server has said the caller was not given yet."""
-        return self._unheard_samples / self._rate
+        return self._whole_bytes / _SAMPLE_BYTES / self._rate
+
+    @property
+    def _whole_bytes(self) -> int:
+        return len(self._unheard) // _SAMPLE_BYTES * _SAMPLE_BYTES
 
     def _say(self, said: bytes) -> None:
         if self._outgoing.full():
@@ -92,17 +88,11 @@ class StreamSound:
         self._outgoing.put_nowait(said)
 
     def _take(self, samples: int) -> Samples:
-        pieces, missing = [silence(0)], samples
         with self._lock:
-            while missing and self._unheard:
-                block = self._unheard.popleft()
-                if len(block) > missing:
-                    self._unheard.appendleft(block[missing:])
-                    block = block[:missing]
-                pieces.append(block)
-                missing -= len(block)
-            self._unheard_samples -= samples - missing
-        return np.concatenate([*pieces, silence(missing)])
+            size = min(samples * _SAMPLE_BYTES, self._whole_bytes)
+            said = np.frombuffer(bytes(self._unheard[:size]), "<i2").astype(np.int16)
+            del self._unheard[:size]
+        return np.concatenate([said, silence(samples - len(said))])
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -177,10 +167,12 @@ class CallStream:
     async def close(self) -> None:
         """Say goodbye. May be called twice."""
         socket, http, self._socket, self._http = self._socket, self._http, None, None
-        if socket is not None:
-            await socket.close()
-        if http is not None:
-            await http.close()
+        try:
+            if socket is not None:
+                await socket.close()
+        finally:
+            if http is not None:
+                await http.close()
 
     async def _receive(self, socket: aiohttp.ClientWebSocketResponse, patience: asyncio.Timeout) -> CallEnding:
         loop = asyncio.get_running_loop()
