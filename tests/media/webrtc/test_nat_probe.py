@@ -57,6 +57,23 @@ async def seers(*makes: Seer) -> AsyncIterator[IceServer]:
         yield IceServer(urls=tuple(urls))
 
 
+class Garbler(Seer):
+    """Sends, before its answer, one whose software has a length that isn't right."""
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        broken = data[:2] + b"\0\x08" + data[4:20] + b"\0\x24\0\2ab\0\0"  # PRIORITY with two bytes
+        self._transport.sendto(broken, addr)
+        super().datagram_received(data, addr)
+
+
+async def test_an_answer_that_can_not_be_read_is_dropped() -> None:
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    async with seers(Garbler(OUTSIDE)) as server:
+        assert (await probe_network([server])).seen_as == (OUTSIDE[0],)
+    assert failures == []
+
+
 @pytest.mark.parametrize(
     ("mapped", "kind"),
     [

@@ -22,6 +22,7 @@ from sinchphone.media.webrtc.ice import resolver as names
 from sinchphone.media.webrtc.ice.resolver import is_local_name, resolve_local
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.sdp.jsep import Candidate
+from sinchphone.tasks import start_task
 from tests.media.webrtc.webrtc_parties import HERE, a_party
 
 NAME = "4f7d1a3e-aaaa-bbbb-cccc-123456789abc.local"
@@ -107,6 +108,44 @@ async def test_answers_to_other_questions_and_garbage_are_not_taken(monkeypatch:
 
     async with a_responder(lies, monkeypatch):
         assert await resolve_local(NAME, ["127.0.0.1"], seconds=0.5) is None
+
+
+async def test_an_address_that_is_none_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack: with the cache-flush bit the library checks no lengths."""
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+
+    def broken(query: dns.message.Message) -> list[bytes]:
+        whole = answer(query, "192.0.2.7", flush=True)
+        name = query.question[0].name.to_wire()
+        three_bytes = b"\xc0\x0c" + struct.pack("!HHIH", dns.rdatatype.A, 0x8001, 10, 3) + b"abc"
+        head = 12 + len(name) + 4
+        return [whole[:6] + b"\0\2" + whole[8:head] + three_bytes + whole[head:]] if whole else []
+
+    async with a_responder(broken, monkeypatch):
+        assert await resolve_local(NAME, ["127.0.0.1"]) == "192.0.2.7"
+    assert failures == []
+
+
+async def test_who_is_cancelled_while_a_socket_is_opened_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[asyncio.DatagramTransport] = []
+    really = names._open
+
+    async def slow_after_the_first(asking: Any, address: str) -> asyncio.DatagramTransport | None:
+        if opened:
+            await asyncio.Event().wait()
+        transport = await really(asking, address)
+        assert transport is not None
+        opened.append(transport)
+        return transport
+
+    monkeypatch.setattr(names, "_open", slow_after_the_first)
+    asking = start_task(resolve_local(NAME, ["127.0.0.1", "127.0.0.2"]), name="ask")
+    while not opened:
+        await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert opened[0].is_closing()
 
 
 @pytest.mark.parametrize("interfaces", [[], ["::1"], ["192.0.2.200"], ["nonsense"]])

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sinchphone.media.webrtc import seam
 
-_MALFORMED: Final = (ValueError, KeyError, IndexError, AssertionError, struct.error)  # what aioice's STUN parser lets out
+MALFORMED: Final = (ValueError, KeyError, IndexError, AssertionError, struct.error)  # what aioice's STUN parser lets out
 
 
 class IceSocket(seam.StunProtocol):
@@ -30,7 +30,7 @@ class IceSocket(seam.StunProtocol):
         elif 19 < first < 64:
             self._dtls(data, (addr[0], addr[1]))
         elif first < 4:
-            with suppress(*_MALFORMED):
+            with suppress(*MALFORMED):
                 super().datagram_received(data, addr)
 
     def connection_lost(self, exc: Exception | None) -> None:

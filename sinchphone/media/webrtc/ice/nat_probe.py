@@ -16,6 +16,7 @@ from typing import Any, Final
 from sinchphone.errors import ConfigError
 from sinchphone.media.ice_servers import IceServer
 from sinchphone.media.webrtc import seam
+from sinchphone.media.webrtc.ice.ice_socket import MALFORMED
 from sinchphone.media.webrtc.ice.resolver import resolve
 from sinchphone.media.webrtc.ice.server_queries import why_no_relay
 from sinchphone.media.webrtc.ice.servers import Server, parse_servers
@@ -171,7 +172,7 @@ class _Socket(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Any) -> None:
         try:
             message = seam.parse_message(data)
-        except (ValueError, KeyError, IndexError):
+        except MALFORMED:
             return
         if message.transaction_id in self._transactions:
             self._transactions[message.transaction_id].response_received(message, (addr[0], addr[1]))

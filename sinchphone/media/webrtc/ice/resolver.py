@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, Final
 
 import dns.exception
@@ -66,15 +66,17 @@ async def resolve_local(name: str, interfaces: Iterable[str], *, seconds: float 
     addresses); ``None`` where nobody answers in time. Raises nothing but CancelledError."""
     loop = asyncio.get_running_loop()
     asking = _Asking(name, loop.create_future())
-    transports = [transport for address in interfaces if (transport := await _open(asking, address)) is not None]
-    try:
-        async with asyncio.timeout(seconds):
-            return await asking.ask(transports)
-    except TimeoutError:
-        return None
-    finally:
-        for transport in transports:
-            transport.close()
+    transports: list[asyncio.DatagramTransport] = []
+    with ExitStack() as opened:
+        for address in interfaces:
+            transport = await _open(asking, address)
+            if transport is not None:
+                opened.callback(transport.close)
+                transports.append(transport)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await asking.ask(transports)
+    return None
 
 
 async def _open(asking: "_Asking", address: str) -> asyncio.DatagramTransport | None:
@@ -123,14 +125,16 @@ class _Asking(asyncio.DatagramProtocol):
             return
         if message.flags & dns.flags.QR and message.id in (0, self._id):
             answers = (found for found in message.answer if found.name == self._name and found.rdtype in _ADDRESSES)
-            for address in (_address(item) for found in answers for item in found):
+            address = next((one for found in answers for item in found if (one := _address(item)) is not None), None)
+            if address is not None:
                 self._answer.set_result(address)
-                return
 
     def error_received(self, exc: Exception) -> None:
         """No way out of that interface; another one may have one."""
 
 
-def _address(item: dns.rdata.Rdata) -> str:
-    """Also of an answer with the cache-flush bit, whose class the library doesn't know (RFC 6762 10.2)."""
-    return str(ipaddress.ip_address(item.to_generic().data))
+def _address(item: dns.rdata.Rdata) -> str | None:
+    """Also of an answer with the cache-flush bit, whose class the library doesn't know (RFC 6762 10.2), so that any length may come."""
+    with suppress(ValueError):
+        return str(ipaddress.ip_address(item.to_generic().data))
+    return None

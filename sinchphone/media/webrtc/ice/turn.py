@@ -25,6 +25,7 @@ from typing import Any, Final
 from sinchphone.media.network.priority import RECEIVE_BUFFER_BYTES, prioritise
 from sinchphone.media.network.reading import read_datagrams
 from sinchphone.media.webrtc import seam
+from sinchphone.media.webrtc.ice.ice_socket import MALFORMED
 from sinchphone.media.webrtc.ice.servers import Server
 from sinchphone.tasks import start_task
 
@@ -264,7 +265,7 @@ class Allocation(asyncio.DatagramTransport):
             if peer is not None and len(data) >= 4 + length:
                 self._receiver.datagram_received(data[4 : 4 + length], peer)
             return
-        with suppress(ValueError, KeyError, IndexError, struct.error):
+        with suppress(*MALFORMED):
             self._take(seam.parse_message(data))
 
     def _take(self, message: seam.StunMessage) -> None:
