@@ -26,9 +26,9 @@ class DigitLog(asyncio.DatagramProtocol):
         self._relays = relays
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        with suppress(ValueError, KeyError, TypeError, IndexError, RecursionError):
+        with suppress(ValueError, KeyError, TypeError, RecursionError, OverflowError):
             said = json.loads(data[:_MAX_LOG_BYTES])
-            side, event, duration = _side(said["source_tag"]), int(said["event"]), int(said["duration"])
+            side, event, duration = _side(str(said["source_tag"])), int(said["event"]), int(said["duration"])
             if 0 <= event < len(DIGITS) and 0 <= duration < 60_000:
                 self._relays[said["callid"]].heard_digit(side, DIGITS[event], duration)
 

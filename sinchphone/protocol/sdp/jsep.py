@@ -5,6 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.sdp.session_description import MAX_SDP_BYTES
+from sinchphone.protocol.unicode import is_unicode
 from sinchphone.quick_dataclass import quick_dataclass
 
 
@@ -65,7 +66,7 @@ def description_from_json(value: Any) -> Description:
     if not isinstance(value, dict):
         raise RemoteProtocolError("the session description is not a JSON object")
     kind, sdp = value.get("type"), value.get("sdp")
-    if kind not in ("offer", "answer") or not isinstance(sdp, str) or not sdp.startswith("v=0"):
+    if kind not in ("offer", "answer") or not isinstance(sdp, str) or not sdp.startswith("v=0") or not is_unicode(sdp):
         raise RemoteProtocolError("the session description has no type or no SDP")
     return Description(kind, sdp)
 
@@ -73,7 +74,7 @@ def description_from_json(value: Any) -> Description:
 def _candidate_from_json(value: dict[str, Any]) -> Candidate:
     text = value.get("candidate", value.get("cand"))
     mid, index = value.get("sdpMid"), value.get("sdpMLineIndex", value.get("sdpMLI"))
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not is_unicode(text):
         raise RemoteProtocolError("the candidate has no text")
     if not isinstance(mid, str | None) or not isinstance(index, int | None):
         raise RemoteProtocolError("the candidate's media line is not readable")

@@ -226,8 +226,9 @@ class SessionDescription:
 
     def bundle_of(self, section: Section) -> tuple[int, ...]:
         """The sections of the BUNDLE group that it's in, in the group's order (RFC 8843 7.2); empty where it's in none."""
+        mid = section.mid
         for group in (value.split() for value in self.all("group")):
-            if group[:1] == ["BUNDLE"] and section.mid in group[1:]:
+            if group[:1] == ["BUNDLE"] and mid in group[1:]:
                 places = {one.mid: index for index, one in enumerate(self.sections)}
                 return tuple(places[mid] for mid in dict.fromkeys(group[1:]) if mid in places)
         return ()

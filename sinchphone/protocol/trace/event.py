@@ -69,7 +69,7 @@ class TraceEvent:
                 is_failure=value["is_failure"] is True,
                 route=None if route is None else _route(route),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RemoteProtocolError("an event of the exchange can't be read") from error
 
 

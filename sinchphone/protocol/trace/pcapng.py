@@ -77,14 +77,14 @@ class _Streams:
 def _event_block(event: TraceEvent, streams: _Streams) -> bytes:
     comment = f"{event.source} -> {event.target}: {event.summary}"
     if event.kind is TraceKind.SIP and event.route is not None:
-        data = event.body.encode()[:_MAX_IP_PAYLOAD]
+        data = event.body.encode(errors="replace")[:_MAX_IP_PAYLOAD]
         if event.route.transport == "udp":
             return _block(_PACKET, _packet(0, event.at, _datagram(event.route, data, _UDP, 0), comment))
         acknowledged = streams.seen(event.route)
         segment = _datagram(event.route, data, _TCP, streams.take(event.route, len(data)), acknowledged)
         return _block(_PACKET, _packet(0, event.at, segment, comment))
     name = _DISSECTORS.get(event.kind, "data-text-lines")
-    body = (event.body or event.summary).encode()[: _SNAPLEN - 256]
+    body = (event.body or event.summary).encode(errors="replace")[: _SNAPLEN - 256]
     return _block(_PACKET, _packet(1, event.at, _tag(_DISSECTOR_NAME, name.encode()) + _tag(0, b"") + body, comment))
 
 
@@ -101,7 +101,8 @@ def _interface(linktype: int, name: str) -> bytes:
 def _packet(interface: int, at: float, data: bytes, comment: str = "") -> bytes:
     micros = max(0, int(at * 1_000_000))
     head = struct.pack("<IIIII", interface, micros >> 32, micros & 0xFFFFFFFF, len(data), len(data))
-    options = _option(_COMMENT, comment.encode()[:1_000].decode(errors="ignore").encode()) + _option(0, b"") if comment else b""
+    shown = comment.encode(errors="replace")[:1_000].decode(errors="ignore").encode()
+    options = _option(_COMMENT, shown) + _option(0, b"") if shown else b""
     return head + data + bytes(-len(data) % 4) + options
 
 

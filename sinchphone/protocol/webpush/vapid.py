@@ -74,7 +74,7 @@ def read_vapid(header: str, endpoint: str, now: float) -> Sender:
 def _verify(point: bytes, signed: str, signature: bytes) -> None:
     r, s = int.from_bytes(signature[:PRIVATE_BYTES], "big"), int.from_bytes(signature[PRIVATE_BYTES:], "big")
     try:
-        read_point(point, "k").verify(encode_dss_signature(r, s), signed.encode(), ec.ECDSA(hashes.SHA256()))
+        read_point(point, "k").verify(encode_dss_signature(r, s), signed.encode(errors="replace"), ec.ECDSA(hashes.SHA256()))
     except InvalidSignature as error:
         raise RemoteProtocolError("a token that the key didn't sign") from error
 

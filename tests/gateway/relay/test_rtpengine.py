@@ -11,6 +11,7 @@ import pytest
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay import ng
+from sinchphone.gateway.relay.digit_log import DigitLog
 from sinchphone.gateway.relay.ng import NgLink
 from sinchphone.gateway.relay.relay import MediaTransport, Side, SideDigitHeard, SideLost, SideSilent
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
@@ -31,7 +32,10 @@ FORGED: list[dict[str, Any]] = [
     {"event": "x"},
     {"duration": None},
     {"duration": 10**9},
+    {"duration": float("inf")},
+    {"source_tag": []},
 ]
+REPORT: dict[str, Any] = {"callid": "call", "source_tag": "called-1", "event": 3, "duration": 100}  # of a digit
 Script = Callable[[dict[str, Any], int], list[bytes]]
 
 
@@ -199,12 +203,17 @@ async def test_two_calls_with_one_name_are_two_calls_for_rtpengine() -> None:
     assert relays.relay("call", RTP).name != relays.relay("call", RTP).name
 
 
+@pytest.mark.parametrize("forged", [json.dumps({**REPORT, **one}) for one in FORGED] + ["", "[]", "7", "[" * 4000, "\xff"])
+def test_no_report_of_a_digit_is_too_odd_to_be_dropped(forged: str) -> None:
+    DigitLog({}).datagram_received(forged.encode("latin-1"), ("127.0.0.1", 9))
+
+
 async def test_a_forged_report_of_a_digit_is_dropped(remote: RtpengineRelays, rtpengine: Rtpengine) -> None:
     relay = remote.relay("call", RTP)
     told = Told(relay)
     loop = asyncio.get_running_loop()
     forger, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=rtpengine.digits_at)
-    true = {"callid": relay.name, "source_tag": "called-1", "event": 3, "duration": 100}
+    true = {**REPORT, "callid": relay.name}
     for wrong in (b"", b"{", b"[]", b"null", b"\xff", *(json.dumps({**true, **each}).encode() for each in FORGED)):
         forger.sendto(wrong)
     forger.sendto(json.dumps(true).encode())

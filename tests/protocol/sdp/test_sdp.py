@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol.sdp import session_description as sdp
+from sinchphone.protocol.sdp.jsep import decode_sdp_body
 from sinchphone.protocol.sdp.offer_answer import LocalCapabilities, Negotiation
 from sinchphone.protocol.sdp.session_description import Crypto, read_blocks, read_session, write_blocks
 
@@ -324,3 +325,14 @@ def test_a_section_of_sound_with_an_address_goes_before_one_without() -> None:
 def test_an_address_of_nobody_is_still_a_hold(held: str) -> None:
     _, agreed = Negotiation(1).answer(lines().replace("c=IN IP4 192.0.2.1", f"c=IN IP4 {held}"), BOB)
     assert (agreed.sends, agreed.receives) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['{"type":"offer","sdp":"v=0\\r\\ns=\\ud800"}', '{"candidate":"candidate:1 1 udp 1 192.0.2.1 9 typ host \\udc80"}'],
+    ids=["description", "candidate"],
+)
+def test_half_a_character_in_what_a_peer_says_is_refused(body: str) -> None:
+    """It could be written to nobody else: SIP has bytes."""
+    with pytest.raises(RemoteProtocolError):
+        decode_sdp_body(body)

@@ -101,3 +101,9 @@ def test_wireshark_reads_sip_rest_and_messages_for_what_they_are(tmp_path: Path)
 def test_wireshark_reads_the_sound(tmp_path: Path) -> None:
     packets = dissected(write_pcapng([], SOUND), tmp_path, "-d", "udp.port==5060,rtp")
     assert [packet["rtp"]["rtp.seq"] for packet in packets] == ["0", "1", "2"]
+
+
+def test_half_a_character_that_a_peer_wrote_does_not_cost_the_file() -> None:
+    written = write_pcapng([event(TraceKind.SIP, f"{INVITE}\ud800", UDP), event(TraceKind.PUBSUB, '{"bd":"\udc80"}')])
+    assert written.count(b"bob@127.0.0.1") == 1
+    assert b'{"bd":"?"}' in written

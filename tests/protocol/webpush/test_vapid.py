@@ -112,3 +112,9 @@ def test_a_contact_that_some_push_service_refuses_is_refused_at_the_start(subjec
 def test_the_origin_is_what_a_token_is_for() -> None:
     assert origin_of_endpoint("https://Push.Example:8443/wpush/v2/x?y") == AUDIENCE
     assert origin_of_endpoint("http://u:p@127.0.0.1:46000/a") == "http://127.0.0.1:46000"
+
+
+def test_a_token_with_half_a_character_is_refused_like_any_other_that_is_none() -> None:
+    """As HTTP servers hand on bytes that aren't UTF-8."""
+    with pytest.raises(RemoteProtocolError):
+        read_vapid(HEADER.replace("vapid t=", "vapid t=\udc80"), ENDPOINT, NOW)
