@@ -119,6 +119,7 @@ async def test_an_address_that_is_none_is_passed_over(monkeypatch: pytest.Monkey
         whole = answer(query, "192.0.2.7", flush=True)
         name = query.question[0].name.to_wire()
         three_bytes = b"\xc0\x0c" + struct.pack("!HHIH", dns.rdatatype.A, 0x8001, 10, 3) + b"abc"
+        assert name is not None
         head = 12 + len(name) + 4
         return [whole[:6] + b"\0\2" + whole[8:head] + three_bytes + whole[head:]] if whole else []
 
