@@ -33,6 +33,7 @@ class CallPorts:
         self._options = options
         self._tell = tell
         self._first: MediaPort | None = None
+        self._first_is_out = False  # its device, but another one may still be forked from it
         self._of: dict[str, MediaPort] = {}
 
     def of(self, peer: str | None) -> MediaPort | None:
@@ -61,6 +62,8 @@ class CallPorts:
         port = self._first if not self._of else await self._first.fork()
         self._take(peer, port)
         await port.accept(answer)
+        if self._first_is_out:
+            await self._close_first()
 
     async def add_candidate(self, peer: str, candidate: Candidate | None) -> None:
         """Where that device may be reached, too."""
@@ -88,10 +91,17 @@ class CallPorts:
         return True
 
     async def drop(self, peer: str) -> None:
-        """Its port is closed; but the first one is kept until somebody has won, since others are forked from it."""
+        """Its port is closed; but the first one is kept until whoever has won has a port, since others are forked from it."""
         port = self.of(peer)
-        if port is not None and (port is not self._first or self._driver.machine.winner is not None):
+        if port is not None and port is self._first:
+            self._first_is_out = True
+            await self._close_first()
+        elif port is not None:
             await port.close()
+
+    async def _close_first(self) -> None:
+        if self._first is not None and self.winner is not None:
+            await self._first.close()
 
     async def stats(self) -> PortStats:
         """Counters of the leg that carries the sound."""

@@ -1,0 +1,51 @@
+"""Several devices of the called user: each has a port forked from the offer of the first."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from sinchphone.media.port import Connected
+from sinchphone.protocol.call.states import State
+from sinchphone.protocol.mxp.message import Method
+from tests.engine.test_engine_call import BOB, BOB2, FakePort, Harness
+
+
+class SlowForks:
+    """Forks of the first port, of which each is begun and waits until it may go on."""
+
+    def __init__(self, harness: Harness) -> None:
+        self.begun, self.may_end = asyncio.Event(), asyncio.Event()
+        self._port, self._fork = harness.port_one, harness.port_one.fork
+        harness.port_one.fork = self.fork  # type: ignore[method-assign]
+
+    async def fork(self) -> FakePort:
+        self.begun.set()
+        await self.may_end.wait()
+        return await self._fork()
+
+
+@pytest.mark.parametrize("loser", [None, Method.DENY])
+async def test_the_first_devices_port_stays_open_until_the_winner_has_one_of_its_own(loser: Any) -> None:
+    """A machine that is busy makes it late: the device was answered by then, and the first one is out."""
+    harness = Harness(devices=2)
+    forks = SlowForks(harness)
+    await harness.reach(State.PROGRESSING)
+    harness.ack(BOB)
+    harness.ack(BOB2)
+    await harness.until("port accept")
+    await asyncio.wait_for(forks.begun.wait(), 10)
+    if loser is not None:
+        harness.hear(loser, BOB, denyall="no")
+    harness.hear(Method.JOIN, BOB2)
+    await harness.reach(State.ANSWERED)
+    for _ in range(20):  # turns of the loop, in which the first one would be closed
+        await asyncio.sleep(0)
+    forks.may_end.set()
+    await harness.until("port.1 accept")
+    harness.port_one.made[0].queue.put_nowait(Connected(pair="host", codec="opus"))
+    await harness.reach(State.ESTABLISHED)
+    await harness.until("port close")
+    assert "port.1 close" not in harness.log
+    await harness.call.hang_up()
+    await harness.end()
