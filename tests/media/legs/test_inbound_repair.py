@@ -322,3 +322,18 @@ def test_whatever_comes_the_listener_gets_sound_and_the_peer_few_requests(steps:
         assert len(line.receiver.pull(480)) == 480
         line.now += later
     assert len(line.asked) <= len(steps)
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_copies_that_reach_back_over_a_digit_are_not_heard_after_it_though_a_packet_of_it_was_lost(copies: int) -> None:
+    """By its number what was lost might have been sound."""
+    lines = {number: Line() for number in (0, copies)}
+    for number, line in lines.items():
+        line.talk(range(40))
+        for frame in range(40, 46):
+            event = line.packet(frame, payload_type=EVENT, payload=bytes([5, 0x0A if frame < 45 else 0x8A, 0x12, 0xC0]))
+            line.tick(*([] if frame == 44 else [event]))
+        line.talk(range(46, 60), copies=number)
+    assert lines[copies].heard == lines[0].heard
+    assert lines[copies].asked == lines[0].asked
+    assert lines[copies].receiver.stats().packets_mended == 0
