@@ -74,7 +74,8 @@ def test_after_a_standstill_the_first_trial_is_of_more_than_speech_needs() -> No
         controller.judge(look(sent=controller.budget), now)
         budgets.append(controller.budget)
         now += 0.1
-    assert next(budget for budget in budgets if budget > FLOOR) == pytest.approx(1.12 * FLOOR)
+    assert max(budgets[:25]) == pytest.approx(FLOOR)
+    assert max(budgets[25:29]) == pytest.approx(1.12 * FLOOR)
 
 
 @pytest.mark.parametrize(("each", "theirs"), [(0.4, True), (1.0, False)])
@@ -162,7 +163,7 @@ def test_into_a_queue_of_others_is_sent_however_long_it_is() -> None:
     """It doesn't go though nothing is sent."""
     for share, held in ((0.5, False), (0.0, True)):
         controller = CongestionController()
-        for now, queue, sent in ((1.0, 0.2, 40_000), (1.1, 0.2, 22_000), (1.2, 0.0, 15_000), (1.4, 0.2, 18_000), (1.5, 1.0, 18_000)):
+        for now, queue, sent in ((1.0, 0.2, 40_000), (1.1, 0.2, 22_000), (1.2, 0.0, 15_000), (1.4, 0.2, 18_000), (1.5, 1.0, 60_000)):
             sample = PathSample(
                 queue=queue, delay=queue, growth=0.0, loss=0.0, sent=sent, delivered=22_000, others=share, shared_link=40_000
             )
