@@ -78,6 +78,8 @@ else:
         hashed = _getter([one.name for one in fields(made) if (one.compare if one.hash is None else one.hash)])
 
         def equals(self, other):
+            if self is other:
+                return True
             return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
 
         def hash_of(self):

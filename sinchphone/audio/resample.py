@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sinchphone.audio.frame import Samples
+from sinchphone.audio.windows import windows
 
 Wave: TypeAlias = NDArray[np.float32]  # samples as they come out of a filter: int16 steps, with fractions, maybe beyond full scale
 
@@ -47,8 +48,8 @@ class Upsampler:
         self._past = line[len(line) - len(self._past) :]
         if not len(wave):
             return wave
-        windows = np.lib.stride_tricks.sliding_window_view(line, len(self._phases))
-        return (np.ascontiguousarray(windows) @ self._phases).ravel()
+        pieces = windows(line, len(self._phases))
+        return (np.ascontiguousarray(pieces) @ self._phases).ravel()
 
 
 class Downsampler:
@@ -67,5 +68,5 @@ class Downsampler:
             self._past = line
             return np.zeros(0, np.float32)
         self._past = line[count * self._factor :]
-        windows = np.lib.stride_tricks.sliding_window_view(line, len(self._filter))[:: self._factor]
-        return np.ascontiguousarray(windows) @ self._filter
+        pieces = windows(line, len(self._filter), self._factor)
+        return np.ascontiguousarray(pieces) @ self._filter

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.resample import Wave
+from sinchphone.audio.windows import windows
 
 _SHORTEST: Final = 0.005  # [s] the pitch period: 200 Hz; of higher voices several periods are taken
 _LONGEST: Final = 0.015  # 66 Hz
@@ -65,7 +66,7 @@ class Concealer:
         """The lag at which the last window resembles what came before it best."""
         last = self._past[-self._window :]
         before = self._past[-self._window - self._longest : -self._shortest]
-        shifted = np.lib.stride_tricks.sliding_window_view(before, self._window)
+        shifted = windows(before, self._window)
         energy = np.einsum("ij,ij->i", shifted, shifted)
         likeness = (shifted @ last) / np.sqrt(energy + 1.0)
         return self._longest - int(np.argmax(likeness))

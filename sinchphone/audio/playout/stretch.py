@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sinchphone.audio.frame import RATE, Samples
+from sinchphone.audio.windows import windows
 from sinchphone.quick_dataclass import quick_dataclass
 
 _Signal: TypeAlias = NDArray[np.float32]
@@ -101,7 +102,7 @@ def _coarse(signal: _Signal, most: int) -> tuple[int, float]:
     longest = min(most, count // 2)
     width = count - longest
     head = view[:width]
-    shifted = np.lib.stride_tricks.sliding_window_view(view, width)[_SHORTEST : longest + 1]
+    shifted = windows(view, width)[_SHORTEST : longest + 1]
     likeness = (shifted @ head) / (np.sqrt((shifted * shifted).sum(axis=1) * (head @ head)) + 1e-6)
     best = int(np.argmax(likeness))
     return (best + _SHORTEST) * _DECIMATION, float(likeness[best])
@@ -113,7 +114,7 @@ def _refine(signal: _Signal, coarse: int) -> int:
     first = min(coarse - _REFINE, last)
     width = len(signal) - last
     head = signal[:width]
-    shifted = np.lib.stride_tricks.sliding_window_view(signal, width)[first : last + 1]
+    shifted = windows(signal, width)[first : last + 1]
     likeness = (shifted @ head) / (np.sqrt((shifted * shifted).sum(axis=1)) + 1e-6)
     return first + int(np.argmax(likeness))
 

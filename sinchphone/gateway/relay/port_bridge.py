@@ -8,18 +8,18 @@
     may be silent:   every 20 ms: pull from one (its jitter buffer evens out both clocks) -> send to the other
 
 Each direction decides for itself, packet by packet: after hold and resume, and when a peer changes its codec on the way. Where sound
-is encoded and nothing came for a while, silence goes in its place.
+is decoded and nothing came for a while, silence goes in its place: only then, and for a peer that may be silent, a clock runs.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from sinchphone.audio.frame import FRAME_SAMPLES, silence
 from sinchphone.errors import MediaError
 from sinchphone.media.clock import FrameClock
-from sinchphone.media.codecs.codec import PCMA, PCMU, EncodedFrame
+from sinchphone.media.codecs.codec import PCMA, PCMU, CodecFormat, EncodedFrame
 from sinchphone.media.codecs.g711 import translation
 from sinchphone.media.legs.transcoder import Transcoder
 from sinchphone.media.port import PassingPort
@@ -36,6 +36,7 @@ class PortBridge:
         self._media = media
         self._directions: tuple[_Direction, ...] = ()
         self._clock = FrameClock(self._tick, media.lateness)
+        self._look_timer: asyncio.TimerHandle | None = None
 
     async def join(
         self,
@@ -55,40 +56,55 @@ class PortBridge:
 
     @property
     def passes(self) -> tuple[bool, ...]:
-        """For both directions, whether packets pass as they are; empty while nothing is joined."""
+        """For both directions, whether packets pass without being decoded; empty while nothing is joined."""
         return tuple(way.passes for way in self._directions)
 
     async def _join(self, one: PassingPort, other: PassingPort, speak: tuple[bool, bool], fill: tuple[bool, bool]) -> None:
         if [(way.source, way.sink) for way in self._directions] != [(one, other), (other, one)]:
             await self._part()
-            self._directions = _Direction(one, other, self._clock.start), _Direction(other, one, self._clock.start)
+            self._directions = _Direction(one, other, self._look), _Direction(other, one, self._look)
         for way, speaks, fills in zip(self._directions, speak, reversed(fill), strict=True):
             way.fills = fills
             way.choose(speaks)
 
     async def _part(self) -> None:
         self._clock.stop()
+        if self._look_timer is not None:
+            self._look_timer.cancel()
+            self._look_timer = None
         for way in self._directions:
             way.source.divert(None)
         self._directions = ()
 
+    def _look(self) -> None:
+        """Start the clock where it's needed, and look again as long as it may be."""
+        if self._look_timer is not None:
+            self._look_timer.cancel()
+            self._look_timer = None
+        if any(way.is_due() for way in self._directions):
+            self._clock.start()
+        elif not all(way.passes for way in self._directions):
+            self._look_timer = asyncio.get_running_loop().call_later(_PAUSE_SECONDS / 2, self._look)
+
     def _tick(self) -> None:
-        timed = [way for way in self._directions if not way.passes]
-        for way in timed:
+        due = [way for way in self._directions if way.is_due()]
+        for way in due:
             way.tick()
-        if not timed:
+        if not due:
             self._clock.stop()
+            self._look()
 
 
 class _Direction:
     """One direction. In the media loop only."""
 
-    def __init__(self, source: PassingPort, sink: PassingPort, start_clock: Callable[[], None]) -> None:
+    def __init__(self, source: PassingPort, sink: PassingPort, look: Callable[[], None]) -> None:
+        """``look`` is called when it no longer passes packets: whether it's due is to be looked for."""
         self.source, self.sink = source, sink
-        self.passes = False  # nothing is encoded, and no clock is needed
+        self.passes = False  # nothing is decoded, and no clock is needed
         self.fills = True
         self._speaks = False
-        self._start_clock = start_clock
+        self._look = look
         self._transcoder: Transcoder | None = None
         self._came_at = 0.0
 
@@ -96,33 +112,31 @@ class _Direction:
         """Send packets on as they come. From a source that may send none the sink gets silence in their place."""
         codec = self.source.codec
         self._speaks = speaks and codec is not None
-        self._pass(self._speaks and codec == self.sink.codec)
+        self._pass(self._speaks and (codec == self.sink.codec or _is_translated(codec, self.sink.codec)))
         self.source.divert(self._send_on if self._speaks else None)
 
+    def is_due(self) -> bool:
+        """Whether no packet brings the next 20 ms: ``tick`` must."""
+        return not self.passes and not (self._speaks and time.monotonic() - self._came_at <= _PAUSE_SECONDS)
+
     def tick(self) -> None:
-        """The next 20 ms, where no packet brings them."""
-        if not self._speaks:
-            sound = self.source.leg.pull(FRAME_SAMPLES)
-        elif time.monotonic() - self._came_at > _PAUSE_SECONDS:
-            sound = silence()
-        else:
-            return
+        """The next 20 ms."""
+        sound = silence() if self._speaks else self.source.leg.pull(FRAME_SAMPLES)
         if self.fills or not self.source.leg.is_missing():
             self.sink.leg.send(sound)
 
     def _pass(self, passes: bool) -> None:
         self.passes = passes
         if not passes:
-            self._start_clock()
+            self._look()
 
     def _send_on(self, frame: EncodedFrame) -> None:
         """A peer may change between the codecs that it named, and how long its packets are: what the sink doesn't take is encoded anew."""
         self._came_at = time.monotonic()
         fitting = _in_codec_of(self.sink, frame)
         taken = self.sink.takes(fitting)
-        passes = taken and fitting is frame
-        if passes != self.passes:
-            self._pass(passes)
+        if taken != self.passes:
+            self._pass(taken)
         if taken:
             self._transcoder = None
             self.sink.forward(fitting)
@@ -142,6 +156,12 @@ class _Direction:
 def _in_codec_of(sink: PassingPort, frame: EncodedFrame) -> EncodedFrame:
     """The packet, in the other law of G.711 where that's what the sink has."""
     codec = sink.codec
-    if codec == frame.codec or codec not in _G711 or frame.codec not in _G711:
+    if codec is None or codec == frame.codec or not _is_translated(frame.codec, codec):
         return frame
-    return replace(frame, codec=codec, payload=frame.payload.translate(translation(frame.codec.name, codec.name)))
+    payload = frame.payload.translate(translation(frame.codec.name, codec.name))
+    return EncodedFrame(codec, payload, frame.timestamp, frame.sequence, frame.marker)
+
+
+def _is_translated(source: CodecFormat | None, sink: CodecFormat | None) -> bool:
+    """Whether a table makes packets of one codec those of the other."""
+    return source in _G711 and sink in _G711

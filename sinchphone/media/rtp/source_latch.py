@@ -7,6 +7,7 @@ under SRTP that has stopped moves to any host, since its packets prove it by the
 """
 
 import ipaddress
+from functools import lru_cache
 from typing import Final
 
 from sinchphone.quick_dataclass import quick_dataclass
@@ -22,6 +23,7 @@ class Address:
     port: int
 
 
+@lru_cache(maxsize=1024)  # it's asked for each datagram
 def plain_host(host: str) -> str:
     """An IP address in one spelling: no zone, no IPv4 in IPv6. Anything else as it is."""
     try:
