@@ -1,5 +1,7 @@
 """SIP transactions: timers, repeats, and that none waits for ever."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -263,3 +265,18 @@ def test_whatever_happens_a_transaction_ends_and_tells_one_outcome(
         assert len(failures) + (1 if finals else 0) == 1
         assert all(one.response.is_success for one in finals[1:])
     assert layer.deadline is None
+
+
+def test_attack_a_request_that_comes_again_and_again_takes_no_more_memory() -> None:
+    """Nobody is asked whether a repeat may be looked at: its transaction was let in."""
+    layer, key, asked = server()
+    layer.respond(key, respond(asked, 180), 0.0)
+    tracemalloc.start()
+    try:
+        for step in range(20_000):
+            layer.receive(asked, HOP, step / 1000, is_reliable=False)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 100_000
+    assert [one for _, one in run(layer, 1000)] == [Unanswered(key), TransactionOver(key)]

@@ -158,8 +158,7 @@ class Layer(Generic[HopT]):
         """What is due."""
         effects: list[LayerEffect[HopT]] = []
         while (at := self.deadline) is not None and at <= now:
-            _, key = heapq.heappop(self._due)
-            effects += self._step(key, lambda one: one.elapse(now))
+            effects += self._step(self._due[0][1], lambda one: one.elapse(now))
         return effects
 
     def _receive_request(self, request: Request, hop: HopT, now: float, *, is_reliable: bool) -> list[LayerEffect[HopT]]:
@@ -182,12 +181,14 @@ class Layer(Generic[HopT]):
         if key not in self._transactions:
             return []
         transaction, _ = self._transactions[key]
+        before = transaction.deadline
         effects = self._effects(key, step(transaction))
+        due = transaction.deadline
         if transaction.is_over:
             del self._transactions[key]
             effects.append(TransactionOver(key))
-        elif transaction.deadline is not None:
-            heapq.heappush(self._due, (transaction.deadline, key))
+        elif due is not None and before is not None and due < before:  # else what is in the heap is early enough
+            heapq.heappush(self._due, (due, key))
         return effects
 
     def _open(self, key: str, transaction: Transaction, hop: HopT) -> None:
