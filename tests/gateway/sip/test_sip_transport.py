@@ -14,7 +14,9 @@ import pytest
 from sinchphone.errors import ConfigError, NetworkError
 from sinchphone.exchange.tls import Issued, issue
 from sinchphone.gateway.sip.network.hop import Hop, Transport, TransportError
+from sinchphone.gateway.sip.network.streams import StreamConnections, StreamLimits
 from sinchphone.gateway.sip.network.transport import SipTransports, TransportOptions
+from sinchphone.protocol.sip.framing import FramingLimits
 from tests.waiting import until
 
 PATIENCE_SECONDS = 20.0
@@ -299,6 +301,40 @@ async def test_what_follows_the_handshake_at_once_is_read_and_answered_encrypted
             bob.send(PONG, source)
             assert await asyncio.wait_for(reader.readexactly(len(PONG)), PATIENCE_SECONDS) == PONG
             writer.close()
+
+
+class Plain(asyncio.Transport):
+    """A connection without a network."""
+
+    is_aborted = False
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return ("192.0.2.1", 5060) if name == "peername" else default
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_message_that_never_ends_ends_its_stream_but_a_stream_that_is_never_between_two_goes_on(
+    ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, came = [100.0], list[bytes]()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now[0])
+    limits = StreamLimits(framing=FramingLimits(), connections=1, per_source=1, idle_seconds=900, connect_seconds=1, origins={})
+    stream = StreamConnections(limits, lambda data, _: came.append(data), ssl.create_default_context()).accept(None)
+    plain = Plain()
+    stream.connection_made(plain)
+    stream.data_received(PING[:9])
+    for _ in range(60):
+        now[0] += 1
+        stream.data_received(PING[9:] + PING[:9] if ends else b"")
+        stream.check(now[0])
+    assert (plain.is_aborted, len(came)) == ((False, 60) if ends else (True, 0))
+    stream.abort()
 
 
 async def test_a_connection_that_says_nothing_is_closed_after_a_time() -> None:

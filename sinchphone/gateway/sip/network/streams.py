@@ -212,7 +212,8 @@ class StreamConnection(asyncio.Protocol):
             _logger.debug("a SIP connection is closed: %s", error)
             self.abort()
             return
-        self._began_at = None if self._framer.is_between_messages else self._began_at or self._heard_at
+        began_at = self._heard_at if framed or self._began_at is None else self._began_at
+        self._began_at = None if self._framer.is_between_messages else began_at
         for one in framed:
             if isinstance(one, Ping):
                 with contextlib.suppress(TransportError):
