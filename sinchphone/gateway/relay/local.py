@@ -348,7 +348,7 @@ class LocalRelay:
         self._siblings.discard(self)
         with suppress(LocalProtocolError, MediaError):  # the media thread was stopped, and with it all that was in it
             await self._bridge.part()
-        for forking in self._forking:
+        for forking in tuple(self._forking):  # who waits for one takes it out
             with suppress(MediaError, LocalProtocolError):
                 await (await forking).close()
         try:

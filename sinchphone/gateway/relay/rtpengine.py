@@ -113,8 +113,7 @@ class RtpengineRelays:
 
     async def close(self) -> None:
         """Delete what is left. May be called twice."""
-        for relay in list(self._relays.values()):
-            await relay.delete()
+        await asyncio.gather(*(relay.delete() for relay in self._relays.values()))
         if self._digits is not None:
             self._digits.close()
             self._digits = None
@@ -444,7 +443,7 @@ def _packets(found: dict[str, Any], side: Side) -> tuple[int, int]:
     try:
         own = [tag for name, tag in found["tags"].items() if name == side or name.startswith(f"{side}-")]
         streams = [stream for tag in own for media in tag["medias"] for stream in media["streams"]]
-        counts = [(stream["flags"], int(stream["stats"]["packets"])) for stream in streams]
-    except (KeyError, TypeError, ValueError, AttributeError):
+        counts = [("RTP" in stream["flags"], int(stream["stats"]["packets"])) for stream in streams]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return 0, 0
-    return sum(count for flags, count in counts if "RTP" in flags), sum(count for _, count in counts)
+    return sum(count for is_sound, count in counts if is_sound), sum(count for _, count in counts)

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay.local import CODECS, LocalOptions
-from sinchphone.gateway.relay.relay import MediaTransport, Side
+from sinchphone.gateway.relay.relay import MAX_EARLY, MediaTransport, Side
 from sinchphone.gateway.relay.rtpengine import RtpengineRelay, RtpengineRelays
 from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.port import MediaPort, PacketTap, PortEvent, PortStats, RtpPortOptions
@@ -147,10 +147,10 @@ class RtpenginePort:
 
     async def add_candidate(self, candidate: Candidate | None) -> None:
         """Take a candidate of the peer (any time); their end isn't needed."""
-        if self._relay is None:
-            self._early.append(candidate)
-        else:
+        if self._relay is not None:
             await self._relay.add_candidate(self._outside, candidate)
+        elif len(self._early) < MAX_EARLY:
+            self._early.append(candidate)
 
     async def dtmf(self, digits: str) -> None:
         """Send digits; rtpengine passes them on as the peer takes them."""

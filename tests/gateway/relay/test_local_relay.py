@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sinchphone.gateway.relay.local import LocalRelay, LocalRelays
 from sinchphone.gateway.relay.relay import BranchCandidate, MediaTransport, Side, SideConnected, SideDigitHeard, SideLost
 from sinchphone.media.codecs.choice import new_encoder
 from sinchphone.media.codecs.codec import CODECS
+from sinchphone.media.port import PassingPort
 from sinchphone.media.thread import MediaThread
 from sinchphone.tasks import start_task
 from tests.gateway.relay.relay_lab import (
@@ -338,6 +340,40 @@ async def test_a_relay_whose_second_branch_was_cancelled_leaves_no_port_behind(
     finally:
         for phone in (first, second, caller):
             await phone.close()
+
+
+class ForkingPort:
+    """Is forked when it's let."""
+
+    def __init__(self, let: asyncio.Event) -> None:
+        self.is_closed = False
+        self._let = let
+
+    async def fork(self) -> "ForkingPort":
+        await self._let.wait()
+        return self
+
+    async def close(self) -> None:
+        await asyncio.sleep(0.01)
+        self.is_closed = True
+
+
+async def test_forks_that_come_about_while_a_relay_is_deleted_are_closed(local: LocalRelays) -> None:
+    relay, let = local.relay("call", RTP), asyncio.Event()
+    told, ports = Told(relay), [ForkingPort(let) for _ in range(3)]
+    forking = [start_task(_forked(relay, port), name="fork") for port in ports]
+    await asyncio.sleep(0)
+    deleting = start_task(relay.delete(), name="delete")
+    await asyncio.sleep(0.05)
+    let.set()
+    await asyncio.wait([*forking, deleting])
+    assert deleting.exception() is None
+    assert all(port.is_closed for port in ports)
+    await told.ended()
+
+
+async def _forked(relay: LocalRelay, port: ForkingPort) -> None:
+    await relay._fork(cast(PassingPort, port))
 
 
 async def test_closing_the_relays_deletes_what_is_left_and_no_task_stays(media: MediaThread, phones: tuple[RawPhone, RawPhone]) -> None:

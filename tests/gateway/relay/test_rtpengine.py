@@ -271,6 +271,25 @@ async def test_what_is_deleted_leaves_no_call_in_rtpengine(remote: RtpengineRela
     await caller.close()
 
 
+async def test_calls_that_are_left_are_deleted_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other they'd take seconds each where rtpengine is gone."""
+    monkeypatch.setattr(ng, "SEND_AGAIN_SECONDS", (0.1,) * 200)
+    deleted = set[str]()
+
+    def script(request: dict[str, Any], _: int) -> list[bytes]:
+        if request["command"] == "delete":
+            deleted.add(request["call-id"])
+            return [b'COOKIE {"result":"ok"}'] if len(deleted) == 3 else []
+        return [b"COOKIE " + json.dumps({"result": "ok", "sdp": request["sdp"]}).encode()]
+
+    async with pretending(script) as (link, _), asyncio.timeout(10):
+        relays = RtpengineRelays([WeightedAddress(*link.address)])
+        for _ in range(3):
+            await relays.relay("call", RTP).offer("v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 9 RTP/AVP 0\r\n", RTP)
+        await relays.close()
+    assert len(deleted) == 3
+
+
 async def test_calls_out_of_order_are_refused(remote: RtpengineRelays) -> None:
     caller = RawPhone(440.0)
     relay = remote.relay("call", RTP)

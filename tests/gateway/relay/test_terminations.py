@@ -8,13 +8,14 @@ import pytest
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay.description import direction
 from sinchphone.gateway.relay.local import LocalOptions
-from sinchphone.gateway.relay.relay import MediaTransport
+from sinchphone.gateway.relay.relay import MAX_EARLY, MediaTransport
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
-from sinchphone.gateway.relay.terminations import LocalTerminations, RenewablePort, RtpengineTerminations, Terminations
+from sinchphone.gateway.relay.terminations import LocalTerminations, RenewablePort, RtpenginePort, RtpengineTerminations, Terminations
 from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.port import MediaPort
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.sdp.jsep import Description
+from sinchphone.protocol.sdp.jsep import Candidate, Description
+from sinchphone.schema import WeightedAddress
 from tests.gateway.relay.relay_lab import PortPhone, RawPhone, opened_sockets, until, until_heard
 
 ROOM_HZ, PEER_HZ = 700.0, 440.0
@@ -143,4 +144,14 @@ async def test_a_seat_behind_rtpengine_says_what_it_cannot_do(remote: RtpengineR
         await port.fork()
     with pytest.raises(LocalProtocolError):
         await port.offer()
+    await port.close()
+
+
+async def test_attack_of_candidates_that_come_before_an_offer_only_some_are_kept(media: MediaThread) -> None:
+    relays = RtpengineRelays([WeightedAddress("127.0.0.1", 9)])
+    port = RtpengineTerminations(relays, media).port("call", MediaTransport.WEBRTC)
+    assert isinstance(port, RtpenginePort)
+    for number in range(1000):
+        await port.add_candidate(Candidate(f"candidate:{number} 1 udp 1 192.0.2.1 9 typ host"))
+    assert len(port._early) == MAX_EARLY
     await port.close()
