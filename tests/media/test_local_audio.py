@@ -306,6 +306,31 @@ def test_what_is_muted_is_not_recorded(tmp_path: Path) -> None:
     assert right.any()
 
 
+@pytest.mark.parametrize("leaves", ["close", "rest"])
+async def test_who_leaves_while_the_devices_open_is_not_watched_over(
+    leaves: str, cards: list[FakeStream], media: MediaThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, may_open, really = threading.Event(), threading.Event(), FakeStream.open
+
+    def slow(stream: FakeStream) -> None:
+        opening.set()
+        may_open.wait(PATIENCE_SECONDS)
+        really(stream)
+
+    monkeypatch.setattr(FakeStream, "open", slow)
+    audio = LocalAudio(SoundOptions(), media)
+    await audio.open()
+    connecting = start_task(audio.connect(FakeLeg()), name="connect")
+    await until(opening.is_set)
+    leaving = start_task(audio.close() if leaves == "close" else audio.rest(True), name="leave")
+    await asyncio.sleep(0.05)
+    may_open.set()
+    await asyncio.wait([connecting, leaving])
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "watch devices"] == []
+    assert running(cards) == []
+    await audio.close()
+
+
 # --- the audio: no devices
 
 

@@ -91,6 +91,8 @@ class LocalAudio:
     async def _take_devices(self) -> None:
         if self._watch is None and self._upkeep is not None and not self._resting:
             await asyncio.to_thread(self._open_streams)
+            if self._watch is not None or self._resting or self._closed:  # meanwhile
+                return
             self._watch = start_task(self._upkeep.run(), name="watch devices")
 
     async def _stop_watch(self) -> None:
