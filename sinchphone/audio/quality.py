@@ -99,7 +99,8 @@ class Quality:
         self._loss_spell: deque[bool] = deque(maxlen=_SPELL)
         self._near_spell: deque[Activity] = deque(maxlen=_SPELL + 1)  # what lies between the first and the last is the spell
         self._active: set[str] = set()
-        self._scores: list[float] = []
+        self._scores = 0  # how many estimates there were,
+        self._score = 0.0  # and their sum
 
     @property
     def report(self) -> QualityReport:
@@ -109,7 +110,7 @@ class Quality:
     @property
     def mean_mos(self) -> float | None:
         """The mean of all estimates since the call began."""
-        return sum(self._scores) / len(self._scores) if self._scores else None
+        return self._score / self._scores if self._scores else None
 
     @property
     def active(self) -> frozenset[str]:
@@ -125,7 +126,7 @@ class Quality:
             missing_stream = QualityWarning.MISSING_STREAM.value in self._active
             self._last = _compare(before, sample, missing=missing_stream, coded_kbps=self._coded_kbps)
         if self._last.mos is not None:
-            self._scores.append(self._last.mos)
+            self._scores, self._score = self._scores + 1, self._score + self._last.mos
         self._jitter_spell.append((sample.jitter_ms or 0) > JITTER_MS)
         self._loss_spell.append((self._last.received_loss_percent or 0) > LOSS_PERCENT)
         if sample.near is not None:

@@ -1,6 +1,7 @@
-"""The clock of sound that no device asks for: a tick every 20 ms, by deadline."""
+"""The clock of sound that no device asks for: a tick every 20 ms, by deadline; and the clock of reports."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -8,6 +9,15 @@ from sinchphone.audio.frame import FRAME_SECONDS
 from sinchphone.histogram import Histogram
 
 CATCH_UP_FRAMES: Final = 5  # a stall of up to 100 ms is caught up; the peer's jitter buffer takes that much
+
+
+_BEGAN_AT: Final = time.time() - time.monotonic()
+
+
+def steady_epoch() -> float:
+    """Seconds since 1970 as they were when the program began, and steady since then: for reports, which compare two moments of it. The
+    time of day is set in mid-call at times."""
+    return _BEGAN_AT + time.monotonic()
 
 
 class Lateness:

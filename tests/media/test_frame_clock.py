@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame, Samples
-from sinchphone.media.clock import CATCH_UP_FRAMES, FrameClock
+from sinchphone.media.clock import CATCH_UP_FRAMES, FrameClock, steady_epoch
 from sinchphone.media.sound import Signal
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
@@ -214,3 +214,10 @@ async def test_a_ticker_whose_thread_stops_while_it_closes_ends_its_events(monke
         return [event async for event in ticker.events()]
 
     assert await asyncio.wait_for(read(), PATIENCE) == []
+
+
+def test_the_clock_of_reports_goes_on_when_the_time_of_day_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = steady_epoch()
+    assert abs(before - time.time()) < 3600
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert 0.0 <= steady_epoch() - before < 60

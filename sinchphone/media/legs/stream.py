@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sinchphone.media.agreement import Agreement
+from sinchphone.media.clock import steady_epoch
 from sinchphone.media.codecs.codec import CodecFormat, DecodedFrame, EncodedFrame
 from sinchphone.media.legs.digits.keypad import Keypad
 from sinchphone.media.legs.inbound import Inbound, Sink
@@ -44,7 +45,7 @@ class Stream:
         may_pause: bool = False,
         max_kbps: int | None = None,
         clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[], float] = steady_epoch,
     ) -> None:
         """``may_pause``: the peer may suppress silence. ``max_kbps``: all that may be sent. ``wall``: seconds since 1970, for reports."""
         self.agreement: Agreement | None = None

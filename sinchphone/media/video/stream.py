@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sinchphone.media.agreement import PictureAgreement
+from sinchphone.media.clock import steady_epoch
 from sinchphone.media.legs.path_control import PathControl
 from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.port import PictureStats
@@ -40,7 +41,7 @@ class VideoStream:
     """In the media loop only."""
 
     def __init__(
-        self, place: StreamPlace, leg: PictureLeg, *, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+        self, place: StreamPlace, leg: PictureLeg, *, clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = steady_epoch
     ) -> None:
         self._place = place
         self._wall = wall
