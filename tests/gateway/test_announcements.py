@@ -20,7 +20,8 @@ from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import MediaError
 from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.gateway.callbacks.announcements import FRESH_SECONDS, MAX_SOUND_FILE_BYTES, Announcements
-from sinchphone.media.local_audio.speech import Speech, read_sound, voices
+from sinchphone.media.local_audio.files import decode
+from sinchphone.media.local_audio.speech import Speech, voices
 from sinchphone.protocol.callbacks.svaml import Fetched, PlayFiles, Say, Spoken, Ssml
 
 LOOPBACK_ONLY = AddressPolicy(listens_on="127.0.0.1")
@@ -299,7 +300,7 @@ async def test_attack_an_announcement_reaches_no_inner_host(
 def test_attack_a_small_file_with_hours_of_silence_is_cut(tmp_path: Path) -> None:
     file = tmp_path / "long.wav"
     file.write_bytes(wav(np.zeros(10 * RATE, np.int16)))
-    assert len(read_sound(file, 1.5)) == 1.5 * RATE
+    assert len(decode(str(file), max_seconds=1.5)) == 1.5 * RATE
 
 
 async def test_a_failed_backend_has_an_announcement_of_its_own(announcements: Announcements) -> None:

@@ -23,7 +23,8 @@ from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.errors import INSECURE, AudioFileError, MediaError
 from sinchphone.exchange.access.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.exchange.destinations.prompts import load
-from sinchphone.media.local_audio.speech import Speech, read_sound
+from sinchphone.media.local_audio.files import decode
+from sinchphone.media.local_audio.speech import Speech
 from sinchphone.protocol.callbacks.svaml import Fetched, PlayFiles, Prompt, Say, Spoken, Ssml
 from sinchphone.tls import client_context, why_tls_failed
 
@@ -177,6 +178,6 @@ def _decode(content: bytes) -> Samples:
         file = Path(folder) / "fetched"
         file.write_bytes(content)
         try:
-            return read_sound(file, MAX_SECONDS)
+            return decode(str(file), max_seconds=MAX_SECONDS)
         except AudioFileError as error:  # which says where we have put it
             raise MediaError("the file is not audio that can be played", hint=error.hint) from error

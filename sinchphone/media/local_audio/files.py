@@ -255,7 +255,7 @@ def check(path: str) -> None:
 
 
 def decode(path: str, *, max_seconds: float = 600.0) -> Samples:
-    """A whole file, at most ``max_seconds`` of it. Raises AudioFileError."""
+    """A whole file, at most ``max_seconds`` of it: a small one can hold hours of silence. Blocks; raises AudioFileError."""
     reader, pieces, samples = AudioReader(path), [silence(0)], 0
     try:
         for block in reader.blocks():

@@ -18,10 +18,10 @@ from typing import Final
 
 import numpy as np
 
-from sinchphone.audio.frame import RATE, Samples, silence
+from sinchphone.audio.frame import Samples
 from sinchphone.audio.levels.level import dbfs
 from sinchphone.errors import MediaError, RemoteProtocolError
-from sinchphone.media.local_audio.files import AudioReader
+from sinchphone.media.local_audio.files import decode
 from sinchphone.protocol.callbacks.ssml import read_ssml
 
 PROGRAM: Final = "espeak-ng"
@@ -115,23 +115,8 @@ def voices(locale: str | None) -> tuple[str, ...]:
     return *("-".join(parts[:count]) for count in range(len(parts), 0, -1)), _VOICE
 
 
-def read_sound(path: Path, seconds: float) -> Samples:
-    """A sound file, or as much of it as lasts ``seconds``: a small file can hold hours of silence. Blocks. Raises AudioFileError."""
-    reader, blocks, length = AudioReader(str(path)), [], 0
-    try:
-        for block in reader.blocks():
-            blocks.append(block)
-            length += len(block)
-            if length >= seconds * RATE:
-                break
-    finally:
-        reader.close()
-    samples: Samples = np.concatenate([silence(0), *blocks])[: int(seconds * RATE)]
-    return samples
-
-
 def _load(file: Path) -> Samples:
-    samples = read_sound(file, MAX_SPOKEN_SECONDS)
+    samples = decode(str(file), max_seconds=MAX_SPOKEN_SECONDS)
     level = dbfs(samples)
     gain = 10 ** ((LEVEL_DBFS - level) / 20) if math.isfinite(level) else 1.0
     levelled: Samples = np.rint(np.clip(samples * gain, -32_768, 32_767)).astype(np.int16)

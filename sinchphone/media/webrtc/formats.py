@@ -15,7 +15,8 @@ from sinchphone.quick_dataclass import quick_dataclass
 OUR_EVENTS: Final = {48_000: 110, 8_000: 126}  # clock rate to payload type, as browsers number them
 OUR_RED: Final = 63  # the same
 OUR_NUMBERING: Final = 3  # the same
-_TRANSPORT_CC: Final = "transport-cc"
+NACK: Final = "nack"  # RFC 4585 4.2
+TRANSPORT_CC: Final = "transport-cc"
 _NUMBER: Final = re.compile(r"[0-9]{1,3}")
 _EVENT: Final = re.compile(r"telephone-event/(8000|48000)(/1)?")
 _RED: Final = "red/48000/2"  # of Opus, as browsers write it
@@ -81,20 +82,20 @@ def read_formats(section: Section, *, feedback: bool) -> Formats:
         tuple(sounds),
         tuple(events),
         tuple(reds),
-        nacks=_fed_back(section, "nack") if feedback else frozenset(),
-        numbered=_fed_back(section, _TRANSPORT_CC) if feedback else frozenset(),
-        numbering=_numbering(section),
+        nacks=fed_back(section, NACK) if feedback else frozenset(),
+        numbered=fed_back(section, TRANSPORT_CC) if feedback else frozenset(),
+        numbering=numbering_of(section),
         packet_times=section.packet_times,
     )
 
 
-def _fed_back(section: Section, what: str) -> frozenset[str]:
+def fed_back(section: Section, what: str) -> frozenset[str]:
     """The payload types with that kind of feedback (RFC 4585 4.2)."""
     lines = (line.partition(" ") for line in section.all("rtcp-fb"))
     return frozenset(number for number, _, kind in lines if kind.strip() == what)
 
 
-def _numbering(section: Section) -> int | None:
+def numbering_of(section: Section) -> int | None:
     """The header extension of packets' numbers, where it goes both ways and fits a header of one byte (RFC 8285 5, 4.2)."""
     for line in section.all("extmap"):
         identifier, _, rest = line.strip().partition(" ")
@@ -189,8 +190,8 @@ def _written(
         attributes.append(("rtpmap", f"{number} {codec.encoding}"))
         attributes += [("fmtp", f"{number} {codec.parameters}")] if codec.parameters else []
         if codec == OPUS:
-            attributes += [("rtcp-fb", f"{number} nack")] if nack else []
-            attributes += [] if numbering is None else [("rtcp-fb", f"{number} {_TRANSPORT_CC}")]
+            attributes += [("rtcp-fb", f"{number} {NACK}")] if nack else []
+            attributes += [] if numbering is None else [("rtcp-fb", f"{number} {TRANSPORT_CC}")]
             attributes += [] if red is None else [("rtpmap", f"{red} {_RED}"), ("fmtp", f"{red} {number}/{number}")]
     for event in events:
         number = event.payload_type

@@ -4,22 +4,20 @@ Orientation extensions are not agreed to, so that senders turn their pictures th
 SSRC, without RTX.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sinchphone.media.agreement import PictureAgreement
+from sinchphone.media.webrtc.formats import NACK, TRANSPORT_CC, fed_back, numbering_of
 from sinchphone.protocol.rtp.packet import VIDEO_RATE
-from sinchphone.protocol.rtp.transport_feedback import EXTENSION_URI, MAX_EXTENSION_ID
-from sinchphone.protocol.sdp.session_description import Attributes, Format, Section, SessionDescription
+from sinchphone.protocol.rtp.transport_feedback import EXTENSION_URI
+from sinchphone.protocol.sdp.session_description import Attributes, Format, SessionDescription
 from sinchphone.quick_dataclass import quick_dataclass
 
 VIDEO: Final = "video"
 _OUR_NUMBERS: Final = {"VP8": 96, "H264": 102}  # as browsers number them
 _PARAMETERS: Final = {"VP8": "", "H264": "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"}
-_NUMBERING: Final = re.compile(r"([0-9]{1,2})(?:/sendrecv)?")
-_NACK, _TRANSPORT_CC = "nack", "transport-cc"
-_FEEDBACK: Final = (_NACK, "nack pli", "ccm fir")
+_FEEDBACK: Final = (NACK, "nack pli", "ccm fir")
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -54,15 +52,14 @@ def read_pictures(session: SessionDescription, sound: int, codecs: Sequence[str]
             continue
         for form in section.formats:
             if form.name.upper() in codecs and _fits(form):
-                number = str(form.payload_type)
-                numbered = _has_feedback(section, number, _TRANSPORT_CC)
+                said_of = {"*", str(form.payload_type)}
                 return RemotePictures(
                     index,
                     form.name.upper(),
                     form.payload_type,
                     section.said_direction,
-                    _has_feedback(section, number, _NACK),
-                    _numbering(section) if numbered else None,
+                    not said_of.isdisjoint(fed_back(section, NACK)),
+                    None if said_of.isdisjoint(fed_back(section, TRANSPORT_CC)) else numbering_of(section),
                 )
     return None
 
@@ -88,25 +85,11 @@ def _fits(form: Format) -> bool:
     return said.get("packetization-mode") == "1" and said.get("profile-level-id", "42").startswith("42")
 
 
-def _has_feedback(section: Section, number: str, kind: str) -> bool:
-    lines = (line.strip().partition(" ") for line in section.all("rtcp-fb"))
-    return any(whose in ("*", number) and what.strip() == kind for whose, _, what in lines)
-
-
-def _numbering(section: Section) -> int | None:
-    for line in section.all("extmap"):
-        identifier, _, rest = line.strip().partition(" ")
-        found = _NUMBERING.fullmatch(identifier)
-        if found is not None and rest.split()[:1] == [EXTENSION_URI]:
-            return int(found[1]) if 1 <= int(found[1]) <= MAX_EXTENSION_ID else None
-    return None
-
-
 def _written(names: Mapping[int, str], numbering: int | None, *, nack: bool) -> tuple[tuple[str, ...], Attributes]:
     attributes = [] if numbering is None else [("extmap", f"{numbering} {EXTENSION_URI}")]
     for number, name in names.items():
         attributes.append(("rtpmap", f"{number} {name}/{VIDEO_RATE}"))
         attributes += [("fmtp", f"{number} {_PARAMETERS[name]}")] if _PARAMETERS[name] else []
-        kinds = [kind for kind in _FEEDBACK if nack or kind != _NACK] + ([] if numbering is None else [_TRANSPORT_CC])
+        kinds = [kind for kind in _FEEDBACK if nack or kind != NACK] + ([] if numbering is None else [TRANSPORT_CC])
         attributes += [("rtcp-fb", f"{number} {kind}") for kind in kinds]
     return tuple(map(str, names)), tuple(attributes)
