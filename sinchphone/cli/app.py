@@ -9,7 +9,7 @@ import typer.main
 from sinchphone.cli.addressing.proposals import complete_profile
 from sinchphone.cli.examples import EXAMPLES
 from sinchphone.cli.exits import help_text
-from sinchphone.cli.terminal.flags.everywhere import complete_command
+from sinchphone.cli.terminal.flags.everywhere import complete_command, refuse_json
 from sinchphone.cli.terminal.flags.groups import CommandGroup, Planned
 from sinchphone.errors import DestinationError
 
@@ -113,6 +113,8 @@ def root(
     given = {"profile": profile, "config": config, "color": color, "plain": plain, "debug": debug, "quiet": quiet, "verbose": verbose}
     context.obj = {name: value for name, value in (given | {"json": json}).items() if value}
     if context.invoked_subcommand is None:
+        if json:
+            refuse_json(context)
         typer.echo(context.get_help())
 
 

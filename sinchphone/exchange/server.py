@@ -28,6 +28,7 @@ from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.control import ControlRoutes, Hosting
 from sinchphone.exchange.destinations.attendants import Attendants
 from sinchphone.exchange.destinations.configuration_api import ConfigurationRoutes
+from sinchphone.exchange.destinations.dialplan import is_built_in
 from sinchphone.exchange.destinations.gateway import Gateway, GatewayFactory, GatewayOnDemand, GatewayParts
 from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.devices import Application
@@ -127,7 +128,8 @@ class Exchange:
         good_s = 2 * options.clock_skew_seconds  # for a signature
         self._limits: SharedLimits = self._shared.limits(good_s) if self._shared is not None else OwnLimits(good_s)
         self._accounts = Accounts(self.directory, self._store, self._limits)
-        self._transports = Transports(self.directory, self._accounts, self._store)
+        answering = (is_built_in,) if media is not None else ()
+        self._transports = Transports(self.directory, self._accounts, self._store, *answering)
         self.tracer = Tracer(self.record, self.directory, self._transports)
         self._postbox = Postbox(self.broker, self.directory, self._transports, self._store)
         self._parties = CallParties(self._store)

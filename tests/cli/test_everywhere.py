@@ -88,7 +88,17 @@ def test_quiet_counts_wherever_it_stands(sinchphone: Callable[..., Any], platfor
 
 
 @pytest.mark.parametrize(
-    "line", ["--json config show", "config --json show", "config show --json", "--json token", "token --json", "help --json"]
+    "line",
+    [
+        "--json config show",
+        "config --json show",
+        "config show --json",
+        "--json token",
+        "token --json",
+        "help --json",
+        "--json",
+        "contacts --json",
+    ],
 )
 def test_a_command_without_json_says_so(sinchphone: Callable[..., Any], platform: Any, line: str) -> None:
     ran = sinchphone(*line.split())

@@ -13,7 +13,7 @@ from sinchphone.engine.client import SinchClient
 from sinchphone.engine.environment import Cloud
 from sinchphone.engine.events.events import MessageDelivered, MessageReceived, MessageSent
 from sinchphone.engine.messages.messenger import Messenger
-from sinchphone.errors import AuthenticationError, MessageError, NotFoundError, PlatformError
+from sinchphone.errors import AuthenticationError, ForbiddenError, MessageError, NotFoundError, PlatformError
 from sinchphone.local import Local
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.signaling.dialect import IdentityKind, Recipient
@@ -90,6 +90,9 @@ async def test_an_unknown_user_gets_nothing_and_neither_does_the_other(two: Any)
     alice, bob = await two.phone("alice"), await two.phone("bob")
     with pytest.raises(NotFoundError, match="nobody-here"):
         await alice.send_message(["bob", "nobody-here"], "hi")
+    with pytest.raises(ForbiddenError, match="echo takes calls, but no messages") as refused:
+        await alice.send_message(["bob", "echo"], "hi")
+    assert refused.value.hint == "nobody got the message"
     await alice.send_message("bob", "later")
     assert (await next_of(bob, MessageReceived)).message.text == "later"
 

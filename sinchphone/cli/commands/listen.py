@@ -388,6 +388,8 @@ def _outcome(session: Session, listener: _Listener, *, in_time: bool) -> ExitCod
     if duty.is_done or (not in_time and duty.wanted is None):
         return duty.code
     if not in_time:
+        wanted = "a call was" if duty.wanted == 1 else f"{duty.wanted} calls were"
+        session.problem = e.Problem(message=f"the time was up before {wanted} taken", hint=None)
         return ExitCode.DEADLINE
     if order is not None:
         endless = duty.wanted is None  # then Ctrl-C at a terminal is how it is meant to end

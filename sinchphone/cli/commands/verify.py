@@ -12,6 +12,7 @@ from sinchphone.cli.calling.phone import begin_host, open_environment, tell_host
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import HostFlags
 from sinchphone.cli.terminal.flags.common import option_of_words, with_flags
+from sinchphone.cli.terminal.output.events.events import Problem
 from sinchphone.cli.terminal.output.events.exchange import VerificationTold
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, session_of
@@ -88,11 +89,15 @@ async def _try_codes(session: Session, one: "NumberVerification") -> ExitCode:
                 session.note(f"{error}")
                 continue
         elif news.status is VerificationStatus.PENDING:
-            session.note("no code was given: the number is not verified")
-            return ExitCode.NOT_DONE
+            return _unverified(session, "no code was given")
         session.tell(_told(one, news))
-        return ExitCode.OK if news.status is VerificationStatus.SUCCESSFUL else ExitCode.NOT_DONE
+        return ExitCode.OK if news.status is VerificationStatus.SUCCESSFUL else _unverified(session)
     session.tell(_told(one, await one.status()))
+    return _unverified(session, "no code was right")
+
+
+def _unverified(session: Session, why: str | None = None) -> ExitCode:
+    session.problem = Problem(message=f"the number is not verified{f': {why}' if why else ''}", hint=None)
     return ExitCode.NOT_DONE
 
 

@@ -55,6 +55,7 @@ MAX_KILOBYTES: Final = MAX_PAYLOAD_BYTES * 3 // 4 // 1000  # of a message: base6
 RETRIES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)  # a message that came isn't given up because the platform stumbles
 REPORT_S: Final = 30.0  # PAPI v1, message report
 CLOSE_S: Final = 1.0
+_NOBODY_GOT_IT: Final = "nobody got the message"
 OWN_DEVICES_S: Final = 4.0  # for our other devices to be told, before the recipients have their turn
 
 
@@ -139,7 +140,11 @@ class Messenger:
         known = self._opened.get(recipients)
         if known is not None:
             return known
-        transport = await self._ask(lambda: self._line.dialect.open_transport(recipients))
+        try:
+            transport = await self._ask(lambda: self._line.dialect.open_transport(recipients))
+        except ForbiddenError as error:
+            error.hint = error.hint or _NOBODY_GOT_IT
+            raise
         if any(participant.channel == self._channel for participant in transport.participants):
             raise MessageError("a message to oneself can't be sent", hint="one of the recipients is you")
         complete = _named(recipients, transport)
@@ -415,7 +420,7 @@ def _named(recipients: Sequence[Recipient], transport: Transport) -> Transport:
     for participant in transport.participants:
         capabilities = {one for instance in participant.instances for one in instance.capabilities}
         if participant.instances and not capabilities.intersection(IM_CAPABILITIES):
-            raise ForbiddenError(f"no device of {participant.recipient.identity} takes messages", hint="nobody got the message")
+            raise ForbiddenError(f"no device of {participant.recipient.identity} takes messages", hint=_NOBODY_GOT_IT)
     if found == set(recipients):
         return transport
     named = (replace(participant, recipient=recipient) for participant, recipient in zip(transport.participants, recipients, strict=True))

@@ -104,6 +104,10 @@ _FIXED: Final = {
     "no-answer": Plan(Verdict.RING),
 }
 
+_HANGUP_AFTER: Final = "hangup-after"
+_ANSWER_AFTER: Final = "answer-after"
+_TIMED: Final = (_HANGUP_AFTER, _ANSWER_AFTER)
+
 _SUBSCRIBERS: Final = {
     "00": Plan(ring_s=1.0, recordings=("speech",), voice=Voice.SILENCE, ends_after_recordings=True),
     "02": Plan(Verdict.BUSY),
@@ -122,6 +126,12 @@ _SUBSCRIBERS: Final = {
 def is_simulated(number: str) -> bool:
     """Whether a number is one of those that nobody has, so that a trunk is never asked for it."""
     return number == TEST_NUMBER or _SIMULATED.fullmatch(number) is not None
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a name is one that calls here are answered by, rather than that of a user."""
+    what, colon, _ = name.partition(":")
+    return name in _FIXED or (bool(colon) and what in _TIMED)
 
 
 def plan_for(domain: Domain, identity: str) -> Plan | None:
@@ -153,9 +163,9 @@ def _plan_for_name(name: str) -> Plan | None:
     if name == "unknown":
         raise not_found("there is no user unknown on this exchange")
     what, colon, duration = name.partition(":")
-    if colon and what == "hangup-after":
+    if colon and what == _HANGUP_AFTER:
         return Plan(talk_s=_seconds(duration))
-    if colon and what == "answer-after":
+    if colon and what == _ANSWER_AFTER:
         return Plan(ring_s=_seconds(duration))
     return _FIXED.get(name)
 

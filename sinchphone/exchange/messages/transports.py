@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import field
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from sinchphone.exchange.refusals import forbidden, invalid, not_found, too_many
 from sinchphone.exchange.store.store import Store, StoreError
 from sinchphone.exchange.store.tables import TRANSPORTS, Row
 from sinchphone.quick_dataclass import quick_dataclass
-from sinchphone.signaling.dialect import Recipient, RemoteInstance, Transport, TransportParticipant
+from sinchphone.signaling.dialect import IdentityKind, Recipient, RemoteInstance, Transport, TransportParticipant
 from sinchphone.signaling.rest.transports import IM_CAPABILITIES
 
 MAX_TRANSPORTS: Final = 2_000  # that one user opens
@@ -32,7 +32,11 @@ class Members:
 class Transports:
     """All transports of an exchange. Ids and keys derive from the members: the same users always have the same."""
 
-    def __init__(self, directory: Directory, accounts: Accounts, store: Store) -> None:
+    def __init__(
+        self, directory: Directory, accounts: Accounts, store: Store, is_built_in: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """``is_built_in`` says of a name that no user has whether it answers calls."""
+        self._is_built_in = is_built_in
         self._directory = directory
         self._accounts = accounts
         self._store = store
@@ -60,9 +64,14 @@ class Transports:
             self._opened[key[0], gone.opened_by] -= 1
 
     async def open(self, sender: Device, recipients: Sequence[Recipient]) -> Transport:
-        """The transport from the sender's user to the recipients. Those who don't exist are left out. Raises RefusedError."""
+        """The transport from the sender's user to the recipients. Those who don't exist are left out. Raises RefusedError, for who
+        takes calls alone too."""
         application, user_id = sender.application, sender.user_id
         found = [(name, known) for name in recipients if (known := self._accounts.resolve(application, name)) is not None]
+        unknown = [name for name in recipients if name not in {one for one, _ in found}]
+        for name in unknown:
+            if name.kind is IdentityKind.USERNAME and self._is_built_in(name.identity):
+                raise forbidden(f"{name.identity} takes calls, but no messages")
         if user_id in {known for _, known in found}:
             raise invalid("that would be a message to oneself")
         participants = tuple(self._participant(application, name, known) for name, known in found)

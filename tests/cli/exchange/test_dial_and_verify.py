@@ -108,7 +108,9 @@ def test_the_right_code_verifies_a_number_and_a_typo_costs_a_try(sinchphone: Any
 @pytest.mark.parametrize("typed", ["", "1\n2\n3\n4\n5\n"])
 def test_without_the_right_code_a_number_is_not_verified(sinchphone: Any, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
     type_in(monkeypatch, typed)
-    assert sinchphone("verify", OURS, "--method", "callout").code == 12
+    ran = sinchphone("verify", OURS, "--method", "callout", "--json")
+    assert (ran.code, "error: the number is not verified: no code" in ran.err) == (12, True)
+    assert ran.events[-1]["error"]["message"].startswith("the number is not verified: no code")
 
 
 def test_the_code_is_in_the_inbox(sinchphone: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -187,4 +187,6 @@ def with_flags(function: Callable[..., Returned]) -> Callable[..., Returned]:
 def overview(context: typer.Context) -> None:
     """What a group says when no command of it is asked for: its help."""
     if context.invoked_subcommand is None:
+        if (context.obj or {}).get("json"):
+            refuse_json(context)
         typer.echo(context.get_help())

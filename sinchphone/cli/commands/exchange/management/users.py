@@ -10,6 +10,7 @@ from sinchphone.cli.calling.managed_exchange import managed_exchange
 from sinchphone.cli.exits import ExitCode, code_of_error
 from sinchphone.cli.terminal.flags.commands import HostFlags
 from sinchphone.cli.terminal.flags.common import option_of_key, with_flags
+from sinchphone.cli.terminal.flags.everywhere import refuse_json
 from sinchphone.cli.terminal.output.events.events import Problem
 from sinchphone.cli.terminal.output.events.exchange import UserListed
 from sinchphone.cli.terminal.run import run
@@ -34,6 +35,8 @@ def add_to(exchange: typer.Typer) -> None:
 
 def _overview(context: typer.Context, flags: HostFlags) -> None:
     if context.invoked_subcommand is None:
+        if flags.json:
+            refuse_json(context)
         typer.echo(context.get_help())
 
 
