@@ -87,6 +87,13 @@ async def test_a_platform_that_gives_expired_ones_is_not_asked_in_a_loop() -> No
         assert await got(servers) == ("one",)
 
 
+async def test_a_platform_that_gives_others_that_have_expired_each_time_is_not_asked_in_a_loop() -> None:
+    platform = Platform(*(relay(f"{number}", 900.0 + number) for number in range(50)))
+    async with servers_of(platform) as servers:
+        await settled(platform, 2)
+        assert await got(servers) == ("1",)
+
+
 async def test_a_restart_finds_servers_that_were_asked_for_just_now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call_servers, "AGAIN_SECONDS", 0.0)
     platform = Platform(relay("one"), relay("two"))

@@ -251,6 +251,34 @@ async def test_a_refused_caller_hears_whether_it_was_busy_or_had_no_way_there(co
     assert harness.log[-2:] == [f"sound {tone}", "sound close"]
 
 
+async def test_a_call_that_is_cancelled_during_its_end_tone_has_let_go_of_its_sound_when_it_says_so() -> None:
+    harness = Harness()
+    tone, slow = asyncio.Event(), asyncio.Event()
+
+    async def signal(signal: Signal | None) -> bool:
+        if signal is Signal.BUSY:
+            tone.set()
+        return signal is Signal.BUSY
+
+    async def close() -> None:
+        await slow.wait()
+        harness.log.append("sound close")
+
+    harness.sound.signal, harness.sound.close = signal, close  # type: ignore[method-assign]
+    await harness.reach(State.PROGRESSING)
+    harness.hear(Method.DENY, BOB, BodyType.ERROR, encode_failure(CallFailure(486, "no")))
+    await asyncio.wait_for(tone.wait(), PATIENCE_S)
+    harness.task.cancel()
+    closed = start_task(harness.call.closed(), name="closed")
+    await asyncio.wait([harness.task, closed], timeout=0.1)
+    assert not closed.done()
+    slow.set()
+    await asyncio.wait_for(closed, PATIENCE_S / 10)  # without the rest of the tone
+    assert harness.log[-1] == "sound close"
+    with pytest.raises(asyncio.CancelledError):
+        await harness.task
+
+
 async def test_an_incoming_call_that_waits_is_not_heard_to_ring_and_the_caller_is_told_that_it_does() -> None:
     harness = Harness(INVITE)
     harness.call.rings = False

@@ -10,6 +10,7 @@ from sinchphone.engine.calls.transfers import transfer as transfer_module
 from sinchphone.engine.calls.transfers.transfer import Transfer
 from sinchphone.errors import LocalProtocolError, TransferError
 from sinchphone.protocol.call.transfer_events import TransferNews
+from sinchphone.tasks import cancel_all, start_task
 
 
 class FakeDriver:
@@ -76,3 +77,21 @@ async def test_what_is_nobody_is_not_asked_for(to: str) -> None:
     with pytest.raises(LocalProtocolError, match="leads to"):
         await transfer.ask(to)
     assert driver.told == []
+
+
+async def test_attack_a_peer_that_says_for_ever_that_it_is_trying(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer_module, "OVER_S", 0.05)
+    transfer, _ = asking(TransferNews(100))
+
+    async def try_on() -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            transfer.heard(TransferNews(100))
+
+    trying = start_task(try_on(), name="tries")
+    try:
+        with pytest.raises(TransferError, match="doesn't say") as failed:
+            await asyncio.wait_for(transfer.ask("carol"), 5.0)
+        assert failed.value.status == 408
+    finally:
+        await cancel_all([trying])

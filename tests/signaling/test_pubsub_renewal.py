@@ -9,7 +9,7 @@ import pytest
 from sinchphone.signaling.http import transport
 from sinchphone.signaling.pubsub.backoff import Backoff
 from sinchphone.signaling.pubsub.client import PayloadReceived, PubSub, SubscriptionResumed
-from sinchphone.tasks import start_task
+from sinchphone.tasks import cancel_all, start_task
 
 
 @pytest.fixture
@@ -37,6 +37,21 @@ async def test_a_renewed_subscription_goes_on_from_where_it_was(broker: Any, pub
     assert pubsub.counters.interruptions == 0
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_of_two_subscriptions_both_are_renewed(broker: Any, pubsub: Any, eventually: Any) -> None:
+    told = []
+
+    async def listen(channel: str) -> None:
+        async for event in pubsub.events([channel]):
+            told.append((channel, type(event)))
+
+    listening = [start_task(listen(channel), name=channel) for channel in ("news", "group")]
+    await eventually(lambda: broker.polls_held == 2)
+    pubsub.renew()
+    await eventually(lambda: broker.polls_held == 4)
+    assert told == [("news", SubscriptionResumed), ("group", SubscriptionResumed)]
+    await cancel_all(listening)
 
 
 async def test_nothing_happens_where_no_poll_is_held(pubsub: Any) -> None:

@@ -43,6 +43,7 @@ from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.protocol.names.room_name import ROOM_PREFIX
 from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.signaling.dialect import Domain
+from sinchphone.tasks import start_task
 
 __all__ = ["BUSY", "MAX_UNREAD_EVENTS", "Call", "CallEvent", "CallWarning", "DigitHeard", "DigitsSent", "RoomChanged", "Transferred"]
 
@@ -111,7 +112,9 @@ class Call(SoundingCall):
         self._renew_line = renew_line
         self._carried: tuple[AudioLeg, bool] | None = None
         self._pictures = CallPictures(pictures, self._warn)
-        self._early = self._released = False
+        self._early = False
+        self._releasing: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()  # nobody waits for the tone at the end
         self._wants_sound: str | None = None
 
     def __repr__(self) -> str:
@@ -303,11 +306,16 @@ class Call(SoundingCall):
             await driver.run(partial(self._release_first, ports))
             if self.state is not State.ENDED:
                 await self._outlast(driver)
+        except asyncio.CancelledError:
+            self._hurry.set()
+            raise
         finally:
             if self.state is not State.ENDED:
                 self._end(v.Ended(Cause.HUNG_UP, EndedBy.US))
-            await asyncio.shield(self._release())
-            self._tell_closed()
+            try:
+                await self._release()
+            finally:
+                self._tell_closed()
 
     async def _outlast(self, first: MachineDriver) -> None:
         """Our first peer is gone; others may have its place, or be about to."""
@@ -334,13 +342,16 @@ class Call(SoundingCall):
         self._transfer.ended()
 
     async def _release(self) -> None:
-        if self._released:
-            return
-        self._released = True
+        """Let go of everything, once; whoever asks for it waits for its end."""
+        if self._releasing is None:
+            self._releasing = start_task(self._let_go(), name=f"end of call {self.id}")
+        await asyncio.shield(self._releasing)
+
+    async def _let_go(self) -> None:
         await self._audio.close()
         await self._ports.close()
         try:
-            await sound_the_end(self.details, self.sound, outbound=self.outbound)
+            await sound_the_end(self.details, self.sound, self._hurry, outbound=self.outbound)
         finally:
             await self._pictures.close()
             await self.sound.close()

@@ -43,14 +43,14 @@ class BrokerRequests:
         self._identity = f"uuid={segment(uuid)}&pnsdk=sinchphone"
         self._poll_timeout_s = poll_timeout_s
         self._heartbeat_s = heartbeat_s
-        self._held: asyncio.Task[HttpAnswer | SinchphoneError] | None = None  # the poll
+        self._held: set[asyncio.Task[HttpAnswer | SinchphoneError]] = set()  # a poll of each subscription
         self.heartbeats = 0
 
     def renew(self) -> None:
-        """Give up the poll that is held, for a new one over a new connection: the one it came over may be dead."""
-        held, self._held = self._held, None
-        if held is not None:
-            held.cancel()
+        """Give up the polls that are held, for new ones over new connections: those that they came over may be dead."""
+        held, self._held = self._held, set()
+        for poll in held:
+            poll.cancel()
 
     async def poll(self, channels: str, timetoken: str, region: int | None) -> HttpAnswer | SinchphoneError | None:
         """A long poll from a timetoken on, with heartbeats meanwhile; from 0 on it's answered at once. Errors are given back;
@@ -59,10 +59,14 @@ class BrokerRequests:
             return await self._subscribe(channels, timetoken, region, REQUEST_TIMEOUT_S)
         async with asyncio.TaskGroup() as group:
             polling = self._subscribe(channels, timetoken, region, self._poll_timeout_s)
-            poll = self._held = group.create_task(polling, name="pub/sub poll")
+            poll = group.create_task(polling, name="pub/sub poll")
             pulse = group.create_task(self._beat(channels), name="pub/sub heartbeat")
-            await asyncio.wait({poll, pulse}, return_when=asyncio.FIRST_COMPLETED)
-            renewed, self._held = self._held is None, None
+            self._held.add(poll)
+            try:
+                await asyncio.wait({poll, pulse}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                renewed = poll not in self._held
+                self._held.discard(poll)
             pulse.cancel()
             poll.cancel()
         if poll.cancelled() and renewed:

@@ -13,10 +13,11 @@ BUSY_TONE_S: Final = 2.0
 _TONES: Final = {486: Signal.BUSY, 600: Signal.BUSY, 503: Signal.CONGESTION, 504: Signal.CONGESTION}  # RFC 3261 21
 
 
-async def sound_the_end(details: CallDetails, sound: Sound, *, outbound: bool) -> None:
-    """Whoever called hears that the callee is busy, or that there is no way there (all lines in use, an overload); all else is quiet."""
+async def sound_the_end(details: CallDetails, sound: Sound, enough: asyncio.Event, *, outbound: bool) -> None:
+    """Whoever called hears that the callee is busy, or that there is no way there (all lines in use, an overload), until that is
+    ``enough``; all else is quiet."""
     refused = outbound and details.ended_by in (EndedBy.PEER, EndedBy.PLATFORM) and details.established_at is None
     tone = _TONES.get(details.failure.code or 0) if refused and details.failure is not None else None
-    with contextlib.suppress(SinchphoneError):
+    with contextlib.suppress(SinchphoneError, TimeoutError):
         if await sound.signal(tone):
-            await asyncio.sleep(BUSY_TONE_S)
+            await asyncio.wait_for(enough.wait(), BUSY_TONE_S)

@@ -43,11 +43,10 @@ class CallServers:
         try:
             await self._renew(first=True)
             while True:
-                known = self._expires_at
-                await self._until_due(known)
+                await self._until_due(self._expires_at)
                 await self._renew()
-                if known is not None and self._clock() >= known and self._expires_at == known:
-                    self._forget_times()  # the same again: asked once, and no more
+                if (expires_at := self._expires_at) is not None and self._clock() >= expires_at:
+                    self._forget_times()  # expired ones again: asked once, and no more
         finally:
             self.list.put(_usable(self._known))
 

@@ -27,17 +27,20 @@ class Transfer:
         if self._news is not None:
             raise LocalProtocolError("another transfer of this call is under way")
         news = self._news = asyncio.Queue()
-        told, limit = TransferNews(0), TAKEN_S
+        told, clock = TransferNews(0), asyncio.get_running_loop().time
+        deadline, is_taken = clock() + TAKEN_S, False
         try:
             self._driver.put(TellClientEvent(encode_transfer(TransferWish(to, replaces))))
             while told.status < 200:
-                async with asyncio.timeout(limit):
+                async with asyncio.timeout_at(deadline):
                     heard = await news.get()
                 if heard is None:
                     return
-                told, limit = heard, OVER_S
+                if not is_taken:
+                    deadline, is_taken = clock() + OVER_S, True
+                told = heard
         except TimeoutError as error:
-            if told.status == 0:
+            if not is_taken:
                 hint = "sinchphones and SIP phones take them, official clients don't"
                 raise TransferError("the other side takes no transfers", status=501, hint=hint) from error
             raise TransferError(NO_TRANSFER_NEWS, status=408) from error
