@@ -29,7 +29,7 @@ from sinchphone.engine.events.listeners import ListenerTasks
 from sinchphone.engine.history.history import History, past_call
 from sinchphone.engine.link import Link
 from sinchphone.engine.transfers import NO_SUCH_CALL, Transfers
-from sinchphone.errors import AuthenticationError, RemoteProtocolError, SinchphoneError
+from sinchphone.errors import AuthenticationError, LocalProtocolError, RemoteProtocolError, SinchphoneError
 from sinchphone.media.ice_servers import IceServer
 from sinchphone.media.pictures.pictures import CODECS as PICTURE_CODECS
 from sinchphone.media.pictures.pictures import PictureOptions, Pictures, VideoChoice
@@ -135,16 +135,25 @@ class ActiveCalls:
         *,
         video: VideoChoice | None = None,
     ) -> Call:
-        """Begin a call; ``caller`` is the number shown. Raises LocalProtocolError for headers that can't be sent, DeviceError and
-        AudioFileError; what the platform refuses ends the call."""
+        """Begin a call; ``caller`` is the number shown. Raises LocalProtocolError for headers that can't be sent, and once the client is
+        left; DeviceError and AudioFileError; what the platform refuses ends the call. Where it raises, sound and pictures are closed."""
         self._capabilities.check_call(video=video is not None, others=bool(self.all))
         check_public_headers(headers or {}, "call")
         choice, call_id = self._choose(sound), self._link.dialect.new_call_id()
         chosen, pictures = self._sound(choice, call_id), _pictures(video, call_id)
-        if pictures is not None:
-            await pictures.open()
-        await chosen.open()
-        return self._place_call(call_id, domain, identity, headers, choice, chosen, pictures, caller)
+        try:
+            if pictures is not None:
+                await pictures.open()
+            await chosen.open()
+            if self._closing:
+                raise LocalProtocolError("the client was left before its call was placed")
+            self._capabilities.check_call(video=video is not None, others=bool(self.all))  # others may have come meanwhile
+            return self._place_call(call_id, domain, identity, headers, choice, chosen, pictures, caller)
+        except BaseException:
+            await chosen.close()
+            if pictures is not None:
+                await pictures.close()
+            raise
 
     async def _place_unheard(self, domain: Domain, identity: str, headers: Mapping[str, str], instead: Call) -> Call:
         """A call that is to have the place of another one's peer."""

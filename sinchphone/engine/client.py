@@ -103,6 +103,7 @@ class SinchClient:
         self._group: GroupCall | None = None
         self._push = ManagedPush(self._link, busy=lambda: bool(self._calls.all), tell=self._tell)
         self._opened = asyncio.Event()
+        self._settled = asyncio.Event()  # it was opened, or couldn't be
         self._closed = asyncio.Event()
         self._calls = ActiveCalls(
             self._link,
@@ -150,6 +151,8 @@ class SinchClient:
             await self._close_media()
             self._closed.set()
             raise
+        finally:
+            self._settled.set()
         self._opened.set()
         self._tell(Ready(user_id=self.user_id, instance_id=registration.instance.id))
 
@@ -328,6 +331,7 @@ class SinchClient:
         follows. What comes too late, again, or makes no sense is counted (``push_counts``) and nothing else."""
         if not self._entered:
             await self.open()
+        await self._settled.wait()
         self._check_started()
         return self._push.relay(payload)
 

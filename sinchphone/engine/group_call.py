@@ -29,7 +29,7 @@ from sinchphone.protocol.names.user_id import is_user_id
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 from sinchphone.signaling.pubsub.client import PayloadReceived, PubSub, SubscriptionResumed
-from sinchphone.tasks import start_task
+from sinchphone.tasks import cancel_all, start_task
 
 MAX_OTHERS: Final = 15  # everybody sends to each of them; the exchange lets a user have 16 calls
 NEWCOMER_S: Final = 15.0  # so long members may call a newcomer, who doesn't know them
@@ -105,17 +105,13 @@ class GroupCall:
         return self._events.read()
 
     async def join(self) -> None:
-        """Announce us. Raises NetworkError, ForbiddenError and PlatformError."""
+        """Announce us. Raises NetworkError, ForbiddenError and PlatformError; it's left then, and where this is cancelled."""
         self._channel = start_task(self._follow_channel(), name=f"group {self.name}")
         try:
-            async with asyncio.timeout(JOIN_S):
-                await self._joined.wait()
-        except TimeoutError:
+            await self._until_joined()
+        except BaseException:
             await self.leave()
-            raise self._refused or NetworkError(PUBSUB_UNREACHED, hint="check the network") from None
-        if self._refused is not None:
-            await self.leave()
-            raise self._refused
+            raise
         self._events.put(LocalMediaAdded(group=self.name))
 
     async def leave(self) -> None:
@@ -123,15 +119,25 @@ class GroupCall:
         if self._left:
             return
         self._left = True
-        if self._channel is not None:
-            self._channel.cancel()
-        await asyncio.gather(*(call.hang_up() for call in self.calls))
-        if self._following:
-            await asyncio.wait(self._following, timeout=LEAVE_S)
-        for task in self._following:
-            task.cancel()
-        await self._link.broadcast.leave([self.name])
-        self._events.end()
+        try:
+            if self._channel is not None:
+                await cancel_all([self._channel])
+            await asyncio.gather(*(call.hang_up() for call in self.calls))
+            if self._following:
+                await asyncio.wait(self._following, timeout=LEAVE_S)
+            await cancel_all(self._following)
+            await self._link.broadcast.leave([self.name])
+        finally:
+            self._events.end()
+
+    async def _until_joined(self) -> None:
+        try:
+            async with asyncio.timeout(JOIN_S):
+                await self._joined.wait()
+        except TimeoutError:
+            raise self._refused or NetworkError(PUBSUB_UNREACHED, hint="check the network") from None
+        if self._refused is not None:
+            raise self._refused
 
     def takes(self, call: Call) -> bool:
         """Whether an incoming call is one of the group's; it is answered then."""
@@ -146,7 +152,7 @@ class GroupCall:
     async def _take(self, call: Call) -> None:
         other = self._calls.get(call.peer)
         ours = call.peer in self._placing or (other is not None and other.outbound and other.state is not State.ESTABLISHED)
-        if ours and self._user_id < call.peer:
+        if self._left or (ours and self._user_id < call.peer):
             await call.decline()  # they take ours
             return
         if other is None and len(self._calls) >= MAX_OTHERS:
@@ -209,7 +215,7 @@ class GroupCall:
         for tries in range(MAX_TRIES):
             if tries:
                 await asyncio.sleep(AGAIN_S * 2 ** (tries - 1))
-                if user_id in self._calls or user_id in self._placing:  # they called meanwhile, or announced themselves again
+                if self._left or user_id in self._calls or user_id in self._placing:  # or they called, or announced themselves again
                     return
             self._placing.add(user_id)
             if not await self._call_once(user_id):
@@ -224,7 +230,7 @@ class GroupCall:
             self._placing.discard(user_id)
             _log.info("a call of group %s can't be placed: %s", self.name, error)
             return isinstance(error, NetworkError)
-        if user_id not in self._placing:  # we took theirs meanwhile
+        if self._left or user_id not in self._placing:  # we took theirs meanwhile
             await call.hang_up()
             return False
         self._placing.discard(user_id)

@@ -29,7 +29,7 @@ from sinchphone.signaling.push.user_agent import (
     UserAgent,
     UserAgentEvent,
 )
-from sinchphone.tasks import start_task
+from sinchphone.tasks import cancel_all, start_task
 
 SUBSCRIBE_S: Final = 15.0  # until the push service and the platform have us
 AWAKE_S: Final = 30.0  # after a push; the INVITE takes a moment at most
@@ -104,14 +104,13 @@ class ManagedPush:
 
     async def close(self) -> None:
         """No more pushes; the platform learns it where they were ours."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._agent is not None:
+            await self._agent.unsubscribe()  # over its connection, which ends with the tasks
+        await cancel_all(self._tasks)
         if self._agent is None:
             return
         try:
             async with asyncio.timeout(1.0):
-                await self._agent.unsubscribe()
                 await self._link.dialect.set_push_profile(None)
         except (SinchphoneError, TimeoutError):
             return  # the push service says so to who pushes

@@ -9,7 +9,7 @@ import pytest
 
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events.events import ClientEvent, FellAsleep, IncomingCall, PushDropped, PushReceived
-from sinchphone.errors import LocalProtocolError
+from sinchphone.errors import LocalProtocolError, NetworkError
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.webpush.encryption import ReceiverKeys
 from sinchphone.protocol.webpush.keys import KeyPair
@@ -190,6 +190,40 @@ async def test_relaying_opens_a_client_that_was_not_opened(lines: Any) -> None:
     await client.relay_push_notification(b"garbage")
     assert client.is_started
     await client.close()
+
+
+async def test_two_pushes_at_once_open_a_client_that_was_not_opened(lines: Any) -> None:
+    client = SinchClient("bob", lines.local, media=lines.media)
+    results = await asyncio.gather(*(client.relay_push_notification(b"garbage") for _ in range(2)))
+    assert [result.is_valid for result in results] == [False, False]
+    assert client.push_counts.unreadable == 2
+    await client.close()
+    with pytest.raises(LocalProtocolError):
+        await client.relay_push_notification(b"garbage")
+
+
+async def test_a_push_to_a_client_that_cannot_be_opened_is_refused_as_opening_it_is(lines: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = SinchClient("bob", lines.local, media=lines.media)
+
+    async def fail() -> None:
+        await asyncio.sleep(0.01)
+        raise NetworkError("gone")
+
+    monkeypatch.setattr(client._link, "open", fail)
+    results = await asyncio.gather(*(client.relay_push_notification(b"garbage") for _ in range(2)), return_exceptions=True)
+    assert [type(result) for result in results] == [NetworkError, LocalProtocolError]
+
+
+async def test_a_client_that_is_left_gives_its_subscription_up_at_the_push_service(lines: Any) -> None:
+    bob = SinchClient("bob", lines.local, media=lines.media)
+    await bob.open()
+    await bob.set_support_managed_push()
+    service = exchange_of(lines)._push_service
+    assert len(service._subscriptions) == 1
+    await bob.close()
+    async with asyncio.timeout(5):
+        while service._subscriptions:
+            await asyncio.sleep(0.01)
 
 
 async def test_managed_push_is_switched_on_once(lines: Any) -> None:

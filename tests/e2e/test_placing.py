@@ -1,0 +1,94 @@
+"""Calls that come to nothing before they are placed: whatever was opened for them is closed."""
+
+import asyncio
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sinchphone.engine.capabilities import Capabilities
+from sinchphone.engine.client import SinchClient
+from sinchphone.errors import DeviceError, LocalProtocolError
+from sinchphone.media.outbox import Outbox
+from sinchphone.media.pictures.pictures import PictureOptions
+from sinchphone.media.sound import AudioLeg, Levels, Signal, SoundEvent, SoundOptions
+
+
+class SlowSound:
+    """Opens when it may."""
+
+    def __init__(self) -> None:
+        self.opening = asyncio.Event()
+        self.may_open = asyncio.Event()
+        self.closed = False
+        self._events: Outbox[SoundEvent] = Outbox()
+
+    async def open(self) -> None:
+        self.opening.set()
+        await self.may_open.wait()
+
+    async def connect(self, leg: AudioLeg, *, early: bool = False) -> None:
+        """Nothing is carried."""
+
+    async def signal(self, signal: Signal | None) -> bool:
+        return False
+
+    def mute(self, muted: bool) -> None:
+        """Nothing is said."""
+
+    def levels(self) -> Levels:
+        return Levels(near_dbfs=-math.inf, far_dbfs=-math.inf)
+
+    def events(self) -> Outbox[SoundEvent]:
+        return self._events
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_recording_of_pictures_is_not_left_behind_where_the_microphone_is_not_there(lines: Any, tmp_path: Path) -> None:
+    alice = await lines.phone("alice")
+    with pytest.raises(DeviceError):
+        await alice.call_user(
+            "echo", sound=SoundOptions(input="nothing of that name"), video=PictureOptions(test=True, record=str(tmp_path / "seen.mkv"))
+        )
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_call_whose_sound_opens_while_the_client_is_left_is_not_placed(lines: Any) -> None:
+    sound, alice = SlowSound(), SinchClient("alice", lines.local, media=lines.media)
+    await alice.open()
+    placing = asyncio.ensure_future(alice.call_user("echo", sound=sound))
+    await sound.opening.wait()
+    await alice.close()
+    sound.may_open.set()
+    with pytest.raises(LocalProtocolError, match="left"):
+        await placing
+    assert sound.closed
+    assert not alice.calls
+
+
+async def test_of_two_calls_at_once_a_client_of_one_call_places_one(lines: Any) -> None:
+    alice = await lines.phone("alice", capabilities=Capabilities(multi_call=False))
+    sounds = [SlowSound(), SlowSound()]
+    placing = [asyncio.ensure_future(alice.call_user("echo", sound=sound)) for sound in sounds]
+    for sound in sounds:
+        await sound.opening.wait()
+    sounds[0].may_open.set()
+    call = await placing[0]
+    sounds[1].may_open.set()
+    with pytest.raises(LocalProtocolError, match="one call at a time"):
+        await placing[1]
+    assert [sound.closed for sound in sounds] == [False, True]
+    await call.hang_up()
+
+
+async def test_whoever_gives_up_while_the_sound_opens_has_it_closed(lines: Any) -> None:
+    sound, alice = SlowSound(), await lines.phone("alice")
+    placing = asyncio.ensure_future(alice.call_user("echo", sound=sound))
+    await sound.opening.wait()
+    placing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await placing
+    assert sound.closed
