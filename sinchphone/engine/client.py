@@ -102,9 +102,8 @@ class SinchClient:
         self._messenger = Messenger(self._link, user_id, tell=self._tell, history=history)
         self._group: GroupCall | None = None
         self._push = ManagedPush(self._link, busy=lambda: bool(self._calls.all), tell=self._tell)
-        self._opened = asyncio.Event()
+        self._opened, self._closed = asyncio.Event(), asyncio.Event()
         self._settled = asyncio.Event()  # it was opened, or couldn't be
-        self._closed = asyncio.Event()
         self._calls = ActiveCalls(
             self._link,
             user_id,

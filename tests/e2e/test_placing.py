@@ -13,6 +13,7 @@ from sinchphone.errors import DeviceError, LocalProtocolError
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.pictures.pictures import PictureOptions
 from sinchphone.media.sound import AudioLeg, Levels, Signal, SoundEvent, SoundOptions
+from sinchphone.tasks import start_task
 
 
 class SlowSound:
@@ -59,7 +60,7 @@ async def test_a_recording_of_pictures_is_not_left_behind_where_the_microphone_i
 async def test_a_call_whose_sound_opens_while_the_client_is_left_is_not_placed(lines: Any) -> None:
     sound, alice = SlowSound(), SinchClient("alice", lines.local, media=lines.media)
     await alice.open()
-    placing = asyncio.ensure_future(alice.call_user("echo", sound=sound))
+    placing = start_task(alice.call_user("echo", sound=sound), name="under way")
     await sound.opening.wait()
     await alice.close()
     sound.may_open.set()
@@ -72,7 +73,7 @@ async def test_a_call_whose_sound_opens_while_the_client_is_left_is_not_placed(l
 async def test_of_two_calls_at_once_a_client_of_one_call_places_one(lines: Any) -> None:
     alice = await lines.phone("alice", capabilities=Capabilities(multi_call=False))
     sounds = [SlowSound(), SlowSound()]
-    placing = [asyncio.ensure_future(alice.call_user("echo", sound=sound)) for sound in sounds]
+    placing = [start_task(alice.call_user("echo", sound=sound), name="under way") for sound in sounds]
     for sound in sounds:
         await sound.opening.wait()
     sounds[0].may_open.set()
@@ -86,7 +87,7 @@ async def test_of_two_calls_at_once_a_client_of_one_call_places_one(lines: Any) 
 
 async def test_whoever_gives_up_while_the_sound_opens_has_it_closed(lines: Any) -> None:
     sound, alice = SlowSound(), await lines.phone("alice")
-    placing = asyncio.ensure_future(alice.call_user("echo", sound=sound))
+    placing = start_task(alice.call_user("echo", sound=sound), name="under way")
     await sound.opening.wait()
     placing.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -13,6 +13,7 @@ from sinchphone.errors import NetworkError
 from sinchphone.protocol.call.states import State
 from sinchphone.signaling.dialect import Domain
 from sinchphone.signaling.pubsub.client import PayloadReceived, SubscriptionResumed
+from sinchphone.tasks import start_task
 
 
 class FakeNetwork:
@@ -97,7 +98,7 @@ async def town() -> Town:
 async def test_a_call_that_was_about_to_be_placed_as_we_left_is_hung_up(town: Town) -> None:
     town.comes("bob")
     await town.asked.wait()
-    leaving = asyncio.ensure_future(town.group.leave())
+    leaving = start_task(town.group.leave(), name="under way")
     await asyncio.sleep(0)
     town.may_place.set()
     await leaving
@@ -126,7 +127,7 @@ async def test_a_call_that_came_as_we_left_is_not_answered(town: Town) -> None:
 
 async def test_who_gives_up_joining_is_not_in_the_group() -> None:
     town = Town()
-    joining = asyncio.ensure_future(town.group.join())
+    joining = start_task(town.group.join(), name="under way")
     await asyncio.sleep(0)
     joining.cancel()
     with pytest.raises(asyncio.CancelledError):

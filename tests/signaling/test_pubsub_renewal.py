@@ -44,7 +44,7 @@ async def test_of_two_subscriptions_both_are_renewed(broker: Any, pubsub: Any, e
 
     async def listen(channel: str) -> None:
         async for event in pubsub.events([channel]):
-            told.append((channel, type(event)))
+            told.extend([(channel, type(event))])
 
     listening = [start_task(listen(channel), name=channel) for channel in ("news", "group")]
     await eventually(lambda: broker.polls_held == 2)
