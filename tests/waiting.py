@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import Frame, Samples
+from tests.instruments import is_steady
 
 PATIENCE_S: Final = 30.0  # on a machine that others use too
 CLEAR_FRAMES: Final = 5
@@ -31,3 +32,9 @@ async def until_sound(heard: Sequence[Frame], like: Callable[[Samples], bool], a
             return
         else:
             at += 1
+
+
+async def until_steady(heard: Sequence[Frame], hz: float, seconds: float = 1.0) -> None:
+    """Wait until there are so many seconds of which at most a fifth is without that tone; for ever, where gaps go on."""
+    while not heard or not is_steady(np.concatenate(heard), hz, seconds):
+        await asyncio.sleep(0.1)

@@ -55,6 +55,10 @@ class Ear:
             return np.zeros(FRAME_SAMPLES, np.int16)
         return (8000 * np.sin(2 * np.pi * self.tone_hz * at)).astype(np.int16)
 
+    @property
+    def all(self) -> Samples:
+        return np.concatenate(self.heard) if self.heard else np.zeros(0, np.int16)
+
     def last(self, seconds: float) -> np.ndarray:
         frames = self.heard[-round(seconds * RATE / FRAME_SAMPLES) :]
         return np.concatenate(frames) if frames else np.zeros(0, np.int16)

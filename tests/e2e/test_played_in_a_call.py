@@ -16,9 +16,10 @@ from sinchphone.errors import AudioFileError, LocalProtocolError, MediaError
 from sinchphone.media.local_audio.files import decode
 from sinchphone.media.sound import PlayFinished, PlayStarted, RecordFinished, RecordStarted
 from sinchphone.tasks import start_task
-from tests.instruments import tone_dbfs
+from tests.instruments import tone_dbfs, tone_seconds
 
 LOUD, LOW, NEAR_HZ, FAR_HZ = 1320.0, 880.0, 440.0, 620.0
+ABOUT = 0.2  # of the time may be without the tone: a machine that is busy leaves gaps
 
 
 def sine_file(path: Path, hz: float, seconds: float) -> Path:
@@ -57,15 +58,14 @@ async def talk(lines: Any, steps: Any) -> Talk:
 
 
 async def test_one_sentence_after_the_other_is_played_in_place_of_the_near_sound(talk: Talk, tmp_path: Path) -> None:
-    high, low = sine_file(tmp_path / "high.wav", LOUD, 0.6), sine_file(tmp_path / "low.wav", LOW, 0.6)
+    high, low = sine_file(tmp_path / "high.wav", LOUD, 1.0), sine_file(tmp_path / "low.wav", LOW, 1.0)
     async with asyncio.timeout(20):
         first, second = start_task(talk.call.play(high), name="first"), start_task(talk.call.play(low), name="second")
         assert await first
-        assert talk.bob.share(LOUD, 0.3) > 0.9
         assert talk.call.levels().near_dbfs == pytest.approx(tone_dbfs(decode(str(low)), LOW), abs=1.5)
         assert await second
-    assert talk.bob.share(LOW, 0.3) > 0.9
     await talk.bob.hears(NEAR_HZ)
+    assert [tone_seconds(talk.bob.all, hz) for hz in (LOUD, LOW)] == [pytest.approx(1.0, abs=ABOUT)] * 2
     paths = [(type(event), event.path) for event in talk.told(PlayStarted, PlayFinished)]
     assert paths == [(kind, str(file)) for file in (high, low) for kind in (PlayStarted, PlayFinished)]
 
@@ -159,8 +159,9 @@ async def test_a_recording_begins_and_ends_in_mid_call_with_one_side_on_each_tra
     assert (finished.path, finished.failure) == (str(path), None)
     near, far = sides(path)
     assert 0.9 < len(near) / RATE < 4
-    assert clearest_dbfs(near[-RATE // 2 :], LOUD) == pytest.approx(-15.3, abs=1)
-    assert clearest_dbfs(far[-RATE // 2 :], FAR_HZ) == pytest.approx(-15.3, abs=1)
+    assert [clearest_dbfs(near, LOUD), clearest_dbfs(far, FAR_HZ)] == pytest.approx([-15.3, -15.3], abs=1)
+    assert tone_seconds(near, LOUD) == pytest.approx(1.0, abs=ABOUT)
+    assert tone_seconds(far, FAR_HZ) > (1 - ABOUT) * len(far) / RATE
     assert await talk.call.stop_recording() is None
     await talk.call.record(path, force=True, layout="far")
     await talk.call.play(sine_file(tmp_path / "again.wav", LOW, 0.5))
@@ -169,6 +170,7 @@ async def test_a_recording_begins_and_ends_in_mid_call_with_one_side_on_each_tra
     assert [type(event) for event in talk.told(RecordStarted, RecordFinished)] == [RecordStarted, RecordFinished] * 2
     assert len(one := sides(path)) == 1
     assert clearest_dbfs(one[0], FAR_HZ) == pytest.approx(-15.3, abs=1)
+    assert tone_seconds(one[0], FAR_HZ) > (1 - ABOUT) * len(one[0]) / RATE
 
 
 async def test_what_is_asked_for_while_it_rings_begins_when_the_call_talks(lines: Any, steps: Any, tmp_path: Path) -> None:
@@ -182,10 +184,12 @@ async def test_what_is_asked_for_while_it_rings_begins_when_the_call_talks(lines
     await incoming.answer()
     async with asyncio.timeout(20):
         assert await playing
-    assert ear.share(LOUD, 0.6) > 0.9
     await call.hang_up()
     await asyncio.wait_for(call.closed(), 20)
-    assert clearest_dbfs(sides(tmp_path / "all.wav")[0][:RATE], LOUD) == pytest.approx(-15.3, abs=1)
+    recorded = sides(tmp_path / "all.wav")[0]
+    assert tone_seconds(ear.all, LOUD) == pytest.approx(1.2, abs=1.2 * ABOUT)
+    assert tone_seconds(recorded, LOUD) == pytest.approx(1.2, abs=ABOUT)
+    assert clearest_dbfs(recorded[:RATE], LOUD) == pytest.approx(-15.3, abs=1)
 
 
 async def test_a_call_that_nobody_answers_plays_nothing_and_leaves_no_recording(lines: Any, steps: Any, tmp_path: Path) -> None:

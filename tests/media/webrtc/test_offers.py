@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-from sinchphone.audio.tones.goertzel import share
 from sinchphone.errors import MediaError
 from sinchphone.media.port import Connected
 from sinchphone.media.webrtc.port import WebRtcPort
@@ -15,7 +14,7 @@ from sinchphone.protocol.sdp.session_description import MAX_SDP_BYTES, read_sess
 from sinchphone.tasks import start_task
 from tests.media.test_webrtc_sdp import BROWSER, DIGEST, GATEWAY, LOCAL
 from tests.media.webrtc.webrtc_parties import HERE, PATIENCE_S, a_party, talk
-from tests.waiting import until_sound
+from tests.waiting import until_steady
 
 PROFILE = "UDP/TLS/RTP/SAVPF"
 ICE = f"a=ice-ufrag:Zg+/\na=ice-pwd:AAAAAAAAAAAAAAAAAAAAAAAA\na=fingerprint:sha-256 {DIGEST}\na=setup:actpass\na=rtcp-mux\n"
@@ -185,7 +184,7 @@ async def test_a_call_is_heard_over_the_transport_of_a_section_of_video() -> Non
         talking = start_task(talk(caller, callee), name="talk")
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await until_sound(caller.heard, lambda sound: share(sound, 620) > 0.9, 0)
-                await until_sound(callee.heard, lambda sound: share(sound, 440) > 0.9, 0)
+                await until_steady(caller.heard, 620)
+                await until_steady(callee.heard, 440)
         finally:
             talking.cancel()
