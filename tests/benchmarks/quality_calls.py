@@ -82,9 +82,14 @@ class Peer:
         """It has started, and goes before others from now on."""
         hurry(self._process.pid)
 
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
+    def end(self) -> None:
+        """Soon; by itself, if it can."""
+        self._process.terminate()
+        try:
+            self._process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -151,7 +156,7 @@ class Bench:
             for host in (0, 1):
                 command = hosts.command(host, *_program(job.system), files[host], saids[host], str(job.condition.ppm))
                 end = Peer(command, self._environment, folder / f"log{host}")
-                stack.callback(end.kill)
+                stack.callback(end.end)
                 ends.append(end)
             one, other = ends
             for end in ends:

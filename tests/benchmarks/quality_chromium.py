@@ -15,6 +15,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -63,9 +64,9 @@ class Chromium:
         )
         shell = f'exec 3<&{orders} 4>&{answers}; exec "$@"'  # fixed by the protocol: 3 is read, 4 written
         command = ["bash", "-c", shell, "chromium", str(program()), *flags, PAGE.as_uri()]
-        self._process = subprocess.Popen(
-            command, pass_fds=(orders, answers), stdout=subprocess.DEVNULL, env={**os.environ, "HOME": str(folder)}
-        )
+        self._left = tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)  # it removes none of its temporary files
+        environment = {**os.environ, "HOME": str(folder), "TMPDIR": self._left.name}
+        self._process = subprocess.Popen(command, pass_fds=(orders, answers), stdout=subprocess.DEVNULL, env=environment)
         os.close(orders)
         os.close(answers)
 
@@ -86,6 +87,7 @@ class Chromium:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._left.cleanup()
 
     def do(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command; its result."""
@@ -183,4 +185,5 @@ def serve(heard: Path, said_file: Path) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the browser and its files don't stay
     serve(Path(sys.argv[1]), Path(sys.argv[2]))
