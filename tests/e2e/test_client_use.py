@@ -31,7 +31,10 @@ async def test_two_readers_both_see_every_event(lines: Any, steps: Any) -> None:
 async def test_two_readers_of_a_call_both_see_every_event_and_its_end(lines: Any, steps: Any) -> None:
     outgoing, incoming = await steps.talking(lines)
     readers = [start_task(all_of(incoming.events()), name="all of") for _ in range(2)]
-    await asyncio.sleep(1.5)  # statistics come once a second
+    async with asyncio.timeout(20):
+        async for event in incoming.events():
+            if isinstance(event, StatsTaken):
+                break
     await outgoing.hang_up()
     async with asyncio.timeout(20):
         first, second = [await reader for reader in readers]
@@ -137,7 +140,9 @@ async def test_listeners_hear_a_client_and_its_call_in_the_order_added_though_on
     states: list[Any] = []
     call.add_listener(states.append)
     await steps.reach(call, State.ESTABLISHED)
-    await asyncio.sleep(1.5)  # statistics come once a second
+    async with asyncio.timeout(20):
+        while not any(isinstance(what, StatsTaken) for _, what in heard):
+            await asyncio.sleep(0.01)
     await call.hang_up()
     await steps.end_of(call)
     async with asyncio.timeout(20):
