@@ -52,3 +52,31 @@ def test_a_shout_after_a_whisper_is_not_cut_off() -> None:
 
 def test_silence_stays_silence() -> None:
     assert not through(GainControl(), np.zeros(RATE, np.int16)).any()
+
+
+def hiss(level_dbfs: float, seconds: float) -> Samples:
+    wave = np.random.default_rng(3).normal(0, 10 ** (level_dbfs / 20) * 32_768, round(seconds * RATE))
+    return wave.astype(np.int16)
+
+
+def gain_db(said: Samples) -> float:
+    """By how much the last second of it is made louder."""
+    return dbfs(through(GainControl(), said)[-RATE:]) - dbfs(said[-RATE:])
+
+
+def test_who_speaks_faintly_in_noise_is_not_made_louder_than_the_noise_may_be() -> None:
+    spoken = [hiss(level, 0.5) for _ in range(8) for level in (-33.0, -45.0)]
+    assert gain_db(np.concatenate(spoken)) == pytest.approx(0.0, abs=0.5)
+    in_silence = [hiss(level, 0.5) for _ in range(8) for level in (-33.0, -75.0)]
+    assert gain_db(np.concatenate(in_silence)) > 6
+
+
+def test_breaths_between_sentences_are_not_taken_for_faint_speech() -> None:
+    quiet = [hiss(-75.0, 1.0)]
+    talks = [hiss(level, 1.0) for _ in range(6) for level in (TARGET_DBFS, -48.0)]
+    assert gain_db(np.concatenate([*quiet, *talks])) == pytest.approx(0.0, abs=0.5)
+
+
+def test_what_is_too_faint_for_speech_is_none_however_quiet_it_is_otherwise() -> None:
+    said = [hiss(level, 0.5) for _ in range(8) for level in (-63.0, -85.0)]
+    assert gain_db(np.concatenate(said)) == pytest.approx(0.0, abs=0.5)

@@ -105,3 +105,26 @@ def test_a_constant_does_not_become_a_tone() -> None:
     concealer = Concealer(8_000)
     concealer.heard(np.full(800, 500, np.float32))
     assert np.allclose(concealer.make_up(160), 500, atol=1)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_where_the_level_drifts_there_is_no_step_into_what_is_made_up_nor_in_it(rate: int) -> None:
+    """A period that ends elsewhere than it began is repeated as if it didn't."""
+    times = np.arange(round(0.3 * rate)) / rate
+    drifting = (1_000 * np.sin(2 * np.pi * 200 * times) + 96_000 * times).astype(np.float32)
+    concealer = Concealer(rate)
+    concealer.heard(drifting)
+    heard_and_made = np.concatenate([drifting[-1:], concealer.make_up(round(0.018 * rate))])
+    assert np.abs(np.diff(heard_and_made)).max() < 2.5 * np.abs(np.diff(drifting)).max()
+
+
+@pytest.mark.parametrize(("lost", "fades"), [(0.010, False), (0.030, True)])
+def test_the_longer_the_loss_the_longer_it_fades_into_good_sound(lost: float, fades: bool) -> None:
+    rate = 16_000
+    concealer = Concealer(rate)
+    concealer.heard(voice(0.3, rate))
+    concealer.make_up(round(lost * rate))
+    after = concealer.heard(np.zeros(round(0.020 * rate), np.float32))
+    assert (loudness(after[round(0.005 * rate) : round(0.008 * rate)]) > 50) == fades
+    assert loudness(after[: round(0.003 * rate)]) > 50
+    assert not after[round(0.011 * rate) :].any()
