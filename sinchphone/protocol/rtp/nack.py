@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from sinchphone.protocol.rtp.packet import RTPFB, VERSION, RtcpReport, encode_report
+from sinchphone.protocol.rtp.packet import RTPFB, VERSION, RtcpReport, encode_report, parts_of
 from sinchphone.protocol.rtp.sequence import PAST, SEQUENCES
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -47,18 +47,13 @@ def encode_nack(sender: int, nack: Nack, cname: str) -> bytes:
 def decode_nacks(data: bytes) -> list[Nack]:
     """The requests in a compound packet, up to the first part that can't be read."""
     nacks: list[Nack] = []
-    position, left = 0, _MAX_ITEMS
-    while position + 4 <= len(data):
-        first, kind, words = struct.unpack_from("!BBH", data, position)
-        end = position + 4 + 4 * words
-        if first & 0xC0 != VERSION or end > len(data):
-            break
-        if (kind, first & 0x1F) == (RTPFB, _GENERIC_NACK) and words > 2 and left:
-            ssrc = int.from_bytes(data[position + 8 : position + 12], "big")
-            items = range(position + 12, min(end, position + 12 + 4 * left), 4)
+    left = _MAX_ITEMS
+    for kind, form, body in parts_of(data):
+        items = range(8, min(len(body) - 3, 8 + 4 * left), 4)
+        if (kind, form) == (RTPFB, _GENERIC_NACK) and items:
             left -= len(items)
-            nacks.append(Nack(ssrc, tuple(sequence for at in items for sequence in _unpack(*_ITEM.unpack_from(data, at)))))
-        position = end
+            sequences = tuple(sequence for at in items for sequence in _unpack(*_ITEM.unpack_from(body, at)))
+            nacks.append(Nack(int.from_bytes(body[4:8], "big"), sequences))
     return nacks
 
 

@@ -1,7 +1,7 @@
 """RTP headers and RTCP reports as bytes, and the counters behind a receiver report (RFC 3550)."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from sinchphone.protocol.rtp.sequence import PAST, SEQUENCES
@@ -124,21 +124,28 @@ def encode_bye(ssrc: int, cname: str) -> bytes:
     return encode_report(RtcpReport(ssrc, None, ()), cname) + _rtcp(_BYE, 1, struct.pack("!I", ssrc))
 
 
+def parts_of(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """The parts of a compound packet (RFC 3550 6.1), up to the first that can't be read: each one's type, its count or format, and what
+    follows these, without padding."""
+    position = 0
+    while position + 4 <= len(data):
+        first, kind, words = struct.unpack_from("!BBH", data, position)
+        begin, end = position + 4, position + 4 + 4 * words
+        if first & 0xC0 != VERSION or end > len(data):
+            return
+        yield kind, first & 0x1F, data[begin : max(begin, end - (data[end - 1] if first & _PADDED else 0))]
+        position = end
+
+
 def decode_reports(data: bytes) -> list[RtcpReport]:
     """The reports in a compound packet, up to the first part that can't be read."""
     reports: list[RtcpReport] = []
-    position = 0
-    while position + 8 <= len(data):
-        first, kind, words = struct.unpack_from("!BBH", data, position)
-        end = position + 4 + 4 * words
-        if first & 0xC0 != VERSION or end > len(data):
-            break
+    for kind, count, body in parts_of(data):
         if kind in (_SR, _RR):
-            report = _decode_report(data[position + 4 : end], first & 0x1F, kind == _SR)
+            report = _decode_report(body, count, kind == _SR)
             if report is None:
                 break
             reports.append(report)
-        position = end
     return reports
 
 

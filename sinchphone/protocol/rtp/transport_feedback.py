@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sinchphone.protocol.rtp.packet import HEADER, RTPFB, VERSION, RtcpReport, encode_report
+from sinchphone.protocol.rtp.packet import HEADER, RTPFB, VERSION, RtcpReport, encode_report, parts_of
 from sinchphone.protocol.rtp.sequence import PAST, SEQUENCES
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -183,20 +183,14 @@ def _encode_chunks(symbols: list[int]) -> Iterator[bytes]:
 def decode_feedbacks(data: bytes) -> list[TransportFeedback]:
     """The feedback in a compound packet, up to the first part that can't be read."""
     found: list[TransportFeedback] = []
-    position, left = 0, _MAX_TAKEN
-    while position + 4 <= len(data):
-        first, kind, words = struct.unpack_from("!BBH", data, position)
-        end = position + 4 + 4 * words
-        if first & 0xC0 != VERSION or end > len(data):
-            break
-        if (kind, first & 0x1F) == (RTPFB, _FORMAT):
-            padding = data[end - 1] if first & 0x20 else 0
-            feedback = _decode(data[position + 12 : end - padding], left)
+    left = _MAX_TAKEN
+    for kind, form, body in parts_of(data):
+        if (kind, form) == (RTPFB, _FORMAT):
+            feedback = _decode(body[8:], left)
             if feedback is None:
                 break
             left -= len(feedback.arrivals)
             found.append(feedback)
-        position = end
     return found
 
 

@@ -207,3 +207,8 @@ def test_packets_of_pictures_are_asked_for_longer_and_in_larger_gaps_than_those_
     assert asked[0] == 0
     assert 5 <= asked[1] <= 10
     assert not len(pictures)
+
+
+def test_padding_is_no_request() -> None:
+    request = struct.pack("!BBHIIHHI", 0x80 | 0x20 | 1, 205, 4, 1, 2, 40, 0, 4)
+    assert decode_nacks(request) == [Nack(2, (40,))]

@@ -136,3 +136,12 @@ def test_a_compound_packet_tells_of_no_more_packets_than_one_report_may() -> Non
     one = struct.pack("!BBH", 0x8F, 205, (len(body) + 2) // 4) + body + b"\0\0"
     assert len(decode_feedbacks(one)) == 1
     assert sum(len(feedback.arrivals) for feedback in decode_feedbacks(one * 50)) <= 2000
+
+
+def test_attack_padding_longer_than_its_part_is_read_from_no_other_part() -> None:
+    """A count of padding that leads before the packet would count from its end."""
+    arrivals = Arrivals()
+    arrivals.note(5, 1.0)
+    (whole,) = arrivals.encode(1, 2, "us")
+    overlong = struct.pack("!BBHII", 0x80 | 0x20 | 15, 205, 2, 1, 255)
+    assert decode_feedbacks(overlong + 8 * whole) == []

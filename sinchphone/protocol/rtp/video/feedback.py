@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from sinchphone.protocol.rtp.packet import VERSION, RtcpReport, encode_report
+from sinchphone.protocol.rtp.packet import VERSION, RtcpReport, encode_report, parts_of
 from sinchphone.quick_dataclass import quick_dataclass
 
 _PSFB: Final = 206
@@ -36,15 +36,9 @@ def encode_pli(sender: int, media: int, cname: str) -> bytes:
 
 def decode_picture_feedback(data: bytes) -> Iterator[KeyFrameRequest | MaximumBitrate]:
     """The requests in a compound packet, up to the first part that can't be read."""
-    position = 0
-    while position + 4 <= len(data):
-        first, kind, words = struct.unpack_from("!BBH", data, position)
-        end = position + 4 + 4 * words
-        if first & 0xC0 != VERSION or end > len(data):
-            return
-        if kind == _PSFB and words >= 2:
-            yield from _decode(first & 0x1F, data[position + 4 : end])
-        position = end
+    for kind, form, body in parts_of(data):
+        if kind == _PSFB and len(body) >= 8:
+            yield from _decode(form, body)
 
 
 def _decode(form: int, body: bytes) -> Iterator[KeyFrameRequest | MaximumBitrate]:
