@@ -112,7 +112,7 @@ class SecurePath:
         session = self._dtls._tx_srtp
         try:
             protected = session.protect_rtcp(packet) if is_rtcp(packet) else session.protect(packet)
-        except srtp_library.SrtpError:
+        except (srtp_library.SrtpError, ValueError):  # ValueError: longer than the library takes
             return False
         if self._options.tap is not None:
             self._tell(self._options.tap, packet, is_ours=True)

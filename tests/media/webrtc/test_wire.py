@@ -11,6 +11,7 @@ import pytest
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Samples
 from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones.signals import Sine
+from sinchphone.media.codecs.codec import CODECS, EncodedFrame
 from sinchphone.media.codecs.opus import packet_samples
 from sinchphone.media.port import Connected, PortOptions
 from sinchphone.media.webrtc.port import WebRtcPort
@@ -111,6 +112,12 @@ def loudest(sound: Samples) -> float:
     """Of half a second: on a busy machine there are gaps."""
     half = RATE // 2
     return max(dbfs(sound[at : at + half]) for at in range(0, len(sound) - half, half // 5))
+
+
+async def test_somebody_elses_packet_that_is_longer_than_srtp_takes_is_not_sent() -> None:
+    async with a_call() as (caller, _, _):
+        frames = [EncodedFrame(CODECS["opus"], b"\xf8" + bytes(size), 960 * number, number) for number, size in enumerate((100, 1450, 100))]
+        assert [caller.port.forward(frame) for frame in frames] == [True, False, True]
 
 
 async def test_a_peer_that_wants_no_silence_gets_little_in_a_pause_and_what_is_said_after_it() -> None:

@@ -72,10 +72,10 @@ class SessionTimer:
         self._not_before = now + RETRY_SECONDS
 
     def agreed(self, response: Response, now: float) -> None:
-        """Take the 2xx to our INVITE or UPDATE."""
+        """Take the 2xx to our INVITE or UPDATE. Less than the shortest interval isn't for a callee to say (RFC 4028 9)."""
         self._asked = False
         seconds, refresher = read_session_expires(response)
-        self._seconds = seconds if self._wanted else 0
+        self._seconds = max(seconds, MIN_SECONDS) if seconds and self._wanted else 0
         self._is_ours = refresher != "uas"
         self._since = now
 

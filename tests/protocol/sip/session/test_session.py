@@ -794,6 +794,14 @@ def test_a_refresh_that_is_not_taken_is_tried_again_and_then_the_session_ends() 
     assert requests(effects) == ["BYE"]
 
 
+@pytest.mark.parametrize("refresher", ["uac", "uas"])
+def test_attack_an_interval_of_a_second_neither_makes_us_refresh_all_the_time_nor_ends_the_call(refresher: str) -> None:
+    caller = Caller(session_seconds=1800)
+    caller.answer(200, sdp=ANSWER, headers=(ALLOWS, ("Session-Expires", f"1;refresher={refresher}")))
+    effects = caller.wait(44)
+    assert (requests(effects), events(effects)) == ([], [])
+
+
 def test_a_peer_that_vanishes_is_noticed_by_the_session_timer() -> None:
     caller = Caller(session_seconds=1800)
     caller.answer(200, sdp=ANSWER, headers=(ALLOWS, ("Session-Expires", "90;refresher=uas")))
