@@ -23,15 +23,14 @@ from aiohttp import web
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import exchange_proof
-from sinchphone.exchange.directory.received import ReceivedRequest
+from sinchphone.exchange.directory.received import receive
 from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.options import HOST_PATH, SERVICE, STOP_PATH, HostKind
 from sinchphone.exchange.pubsub.origin import address_of
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.exchange.request_bodies import read_body
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.wire import TIMESTAMP_HEADER, ErrorCode
+from sinchphone.signaling.wire import ErrorCode
 
 _ASKED_SECONDS: Final = 1.5  # who asked for the proof so long ago may be about to register
 _CHALLENGE_PAUSE_SECONDS: Final = 0.05
@@ -146,12 +145,9 @@ class ControlRoutes:
             await asyncio.sleep(_CHALLENGE_PAUSE_SECONDS)
 
     async def _receive(self, request: web.Request, *, once: bool) -> bytes:
-        headers, body = request.headers, await read_body(request, _MAX_ORDER_BYTES)
-        content_type, stamp = headers.get("Content-Type", ""), headers.get(TIMESTAMP_HEADER, "")
-        path, authorization = request.rel_url.raw_path, headers.get("Authorization")
-        received = ReceivedRequest(request.method, path, body, content_type, stamp, authorization)
+        received = await receive(request, _MAX_ORDER_BYTES)
         await self._verifier.backend(received, time.time(), once=once)
-        return body
+        return received.body
 
 
 def _json(fields: dict[str, Any]) -> web.Response:

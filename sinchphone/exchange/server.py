@@ -252,11 +252,12 @@ class Exchange:
     async def _listen(self, runner: web.AppRunner) -> None:
         """First of all the port: it decides which of several processes is the exchange. Raises NetworkError."""
         options, certificate = self._options, self._options.certificate
+        tls = server_context(certificate) if certificate is not None else None
         listening, self._listening = self._listening, ()
         await self._serve(runner, listening or await asyncio.to_thread(listen, options.host, options.port))
-        if certificate is not None:
+        if tls is not None:
             plain = len(runner.addresses)
-            await self._serve(runner, await asyncio.to_thread(listen, options.host, options.tls_port), server_context(certificate))
+            await self._serve(runner, await asyncio.to_thread(listen, options.host, options.tls_port), tls)
             self._tls_port = int(runner.addresses[plain][1])
 
     async def _serve(self, runner: web.AppRunner, listening: Sequence[socket.socket], tls: ssl.SSLContext | None = None) -> None:

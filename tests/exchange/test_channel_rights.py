@@ -250,6 +250,16 @@ async def test_attack_pushing_the_beginning_of_a_forged_message_out_of_what_is_c
     assert (await bob.poll(token))[0] == whole
 
 
+async def test_a_message_that_was_begun_before_a_forged_one_comes_whole(legacy: Any) -> None:
+    (ada, bob), transport = await members(legacy, "ada", "bob")
+    _, token = await bob.poll()
+    begun, another = (frames_of(transport, "ada", own_channel(ada), frame_characters=150) for _ in range(2))
+    forged = frames_of(transport, "bob", own_channel(ada))
+    assert await statuses(ada, own_channel(bob), [begun[0], *forged, another[0]]) == [200, 403, 200]
+    assert set(await statuses(ada, own_channel(bob), begun[1:])) == {200}
+    assert (await bob.poll(token))[0] == begun
+
+
 async def test_a_message_that_can_not_be_put_together_is_refused_and_not_swallowed(legacy: Any) -> None:
     (ada, bob), transport = await members(legacy, "ada", "bob")
     frame = f"10 session 5 600 601 AAAA {transport['transportId']}"

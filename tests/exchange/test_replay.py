@@ -79,3 +79,10 @@ def test_flushing_the_memory_of_signatures_does_not_help_a_replay() -> None:
         served.claim("attacker", "one more", 1.0)
     with pytest.raises(RefusedError):
         served.claim("victim", "signature", 2.0)
+
+
+def test_signers_who_came_once_are_forgotten_with_their_signatures() -> None:
+    served = Served(600.0)
+    for number in range(1_000):
+        served.claim(f"browser {number}", "signature", float(10 * number))
+    assert len(served._signatures) <= 122

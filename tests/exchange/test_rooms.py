@@ -16,6 +16,7 @@ from sinchphone.exchange.conference.room import Room, Seat
 from sinchphone.exchange.conference.rooms import Participant, Rooms, RoomSeat, TakeDigit
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.media.thread import MediaThread
+from sinchphone.tasks import cancel_all, start_task
 from tests.instruments import tone_dbfs
 
 LEVEL = -20.0
@@ -320,6 +321,23 @@ async def test_the_sound_runs_by_the_clock_of_the_media_thread(rooms: Rooms) -> 
     await asyncio.sleep(0.1)
     assert (len(alice.heard), len(bob.heard)) == heard
     assert sum(len(frame) for frame in alice.heard) > RATE / 4
+
+
+async def test_what_is_announced_is_heard_once_and_what_was_ordered_meanwhile_counts_then(rooms: Rooms) -> None:
+    seat, moment, held = enter(rooms, "a"), silence(RATE // 20), Loop(silence())
+    first = start_task(seat.announce(moment), name="first")
+    await asyncio.sleep(0)
+    second = start_task(seat.announce(moment), name="second")
+    await asyncio.sleep(0)
+    seat.hold(held)
+    await asyncio.gather(first, second)
+    assert seat._seat.hold is held
+    seat.hold(None)
+    cut_short = start_task(seat.announce(moment), name="third")
+    await asyncio.sleep(0)
+    assert seat.participant_status.on_hold
+    await cancel_all([cut_short])
+    assert not seat.participant_status.on_hold
 
 
 async def test_digits_reach_all_others_who_take_them(rooms: Rooms) -> None:

@@ -111,3 +111,16 @@ async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> No
         other.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="newer"):
         await opened(tmp_path / "x.sqlite3")
+
+
+@pytest.mark.parametrize("odd", [2**70, "\ud800"])
+async def test_a_value_that_is_none_for_the_database_is_refused_and_the_store_goes_on(odd: object) -> None:
+    store = await opened(None)
+    store.put(IDENTITIES, "acme", "username", "odd", odd)
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreError):
+            await store.settle()
+        store.put(IDENTITIES, *ADA)
+        await store.settle()
+    assert await store.read(IDENTITIES) == [ADA]
+    await store.close()

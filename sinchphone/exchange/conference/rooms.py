@@ -77,6 +77,8 @@ class RoomSeat:
         self._since = time.monotonic()
         self._muted_self = False
         self._seat = Seat(participant.id)
+        self._held: Loop | None = None
+        self._announced: Loop | None = None
         self._empty = empty
         self.sound: SeatSound = SeatSound(self._seat, room, media)
 
@@ -98,18 +100,29 @@ class RoomSeat:
 
     def hold(self, music: Loop | None) -> None:
         """Hear ``music`` and be heard by nobody, until ``None``."""
-        self._seat.hold = music
+        self._held = music
+        self._tune()
 
     def play_alone(self, name: str | None) -> None:
         """What they hear as long as nobody else is there: ``ring``, or a piece of music by its name; ``None``: nothing."""
         self._seat.alone = music(name) if name is not None else None
 
     async def announce(self, samples: Samples) -> None:
-        """Let them hear that in place of the room, once, and wait until it's over; nobody hears them meanwhile."""
-        if len(samples):
-            held, self._seat.hold = self._seat.hold, Loop(samples)
+        """Let them hear that in place of the room, once, and wait until it's over; nobody hears them meanwhile. A later one takes its
+        place."""
+        if not len(samples):
+            return
+        announced = self._announced = Loop(samples)
+        self._tune()
+        try:
             await asyncio.sleep(len(samples) / RATE)
-            self._seat.hold = held
+        finally:
+            if self._announced is announced:
+                self._announced = None
+                self._tune()
+
+    def _tune(self) -> None:
+        self._seat.hold = self._announced if self._announced is not None else self._held
 
     @property
     def participant_status(self) -> ParticipantStatus:

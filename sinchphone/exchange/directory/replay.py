@@ -14,12 +14,14 @@ class Served:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._signatures: dict[str, OrderedDict[str, float]] = {}
+        self._swept_at = float("-inf")
 
     def claim(self, signer: str, signature: str, now: float) -> None:
         """Use a signature that was verified. It counts from now on, whatever comes of the request: one that failed could succeed later.
 
         Raises RefusedError where it was used before.
         """
+        self._sweep(now)
         used = self._signatures.setdefault(signer, OrderedDict())
         while used and next(iter(used.values())) < now - self._seconds:
             used.popitem(last=False)
@@ -28,3 +30,9 @@ class Served:
         if len(used) >= MAX_SIGNATURES:
             raise too_many("too many signed requests; wait some minutes")
         used[signature] = now
+
+    def _sweep(self, now: float) -> None:
+        """Forget signers whose last signature is too old, now and then: a browser is another one each time."""
+        if now - self._swept_at > self._seconds:
+            self._swept_at, oldest = now, now - self._seconds
+            self._signatures = {name: used for name, used in self._signatures.items() if next(reversed(used.values())) >= oldest}

@@ -57,8 +57,8 @@ class Senders:
         if payload is None:
             held.forget_given_up()
             return []
-        _check_sender(_read(payload, key), sender)
         frames = held.frames.pop((own.session_id, own.tag))
+        _check_sender(_read(payload, key), sender)
         return [frames[index] for index in sorted(frames)]
 
 

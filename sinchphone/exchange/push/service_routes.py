@@ -26,6 +26,7 @@ from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.request_bodies import read_body
 from sinchphone.protocol.webpush.encryption import MAX_PUSH_BYTES
 from sinchphone.protocol.webpush.keys import POINT_BYTES, read_base64, read_point
+from sinchphone.signaling.fields import Record
 
 HELLO_S: Final = 5.0  # until an agent has said who it is
 BEAT_S: Final = 30.0  # how often a silent connection is looked at
@@ -104,8 +105,9 @@ class _Connection:
 
     async def write(self) -> None:
         """Send what there is to be sent, until cancelled."""
-        while True:
-            await self._socket.send_json(await self._unsent.get())
+        with contextlib.suppress(ConnectionError):  # its reader knows, too
+            while True:
+                await self._socket.send_json(await self._unsent.get())
 
     async def read(self) -> None:
         """Until the agent goes, or says something that nobody understands."""
@@ -138,8 +140,8 @@ class _Connection:
                 self._service.unregister(self._agent, _channel_of(message))
                 self._deliver({"messageType": "unregister", "channelID": _channel_of(message), "status": 200})
             case "ack" if self._agent is not None:
-                for update in message.get("updates") or []:
-                    self._service.acknowledge(self._agent, str(update.get("version")) if isinstance(update, dict) else "")
+                for update in Record(message).records("updates"):
+                    self._service.acknowledge(self._agent, str(update.value("version")))
             case "nack" | "broadcast_subscribe" if self._agent is not None:
                 pass
             case _:

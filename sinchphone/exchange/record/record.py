@@ -136,7 +136,7 @@ class EventRecord:
         """A call was placed; ``keys`` are those of its messages."""
         if not self.is_on:
             return
-        call = self._known(call_id) or self._strangers.pop(call_id, None) or RecordedCall(call_id, time.time(), self._limits.latest_facts)
+        call = self._known(call_id) or RecordedCall(call_id, time.time(), self._limits.latest_facts)
         self._calls[call_id] = call
         call.application, call.caller, call.callee = application, caller, callee
         call.keys += [key for key in keys if key not in call.keys]

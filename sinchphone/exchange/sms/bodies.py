@@ -43,11 +43,11 @@ class TextBatch:
 
     def text_for(self, number: str) -> str:
         """What that number gets; a parameter that nobody gave stays as it's written."""
-        return _PARAMETER.sub(lambda found: self._value(found[1], number) or found[0], self.body)
+        return _PARAMETER.sub(lambda found: self._value(found[1], number, found[0]), self.body)
 
-    def _value(self, name: str, number: str) -> str | None:
+    def _value(self, name: str, number: str, otherwise: str) -> str:
         values = self.parameters.get(name, {})
-        return values.get(number, values.get(number.removeprefix("+"), values.get("default")))
+        return values.get(number, values.get(number.removeprefix("+"), values.get("default", otherwise)))
 
 
 def read_batch(body: bytes) -> TextBatch:

@@ -246,7 +246,7 @@ def _write(connection: sqlite3.Connection, changes: list[_Change]) -> StoreError
         for change in changes:
             connection.execute(change.sql, change.values)
         connection.execute("COMMIT")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OverflowError, ValueError) as error:  # also a value that SQLite doesn't take
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         _logger.error("the exchange's store could not be written: %s", error)

@@ -66,8 +66,8 @@ async def test_numbers_come_in_all_forms_of_the_api_and_go_back_without_a_plus(e
 async def test_each_number_gets_its_own_parameters(exchange: Exchange, http: aiohttp.ClientSession) -> None:
     body = {
         "to": [ADA, BOB],
-        "body": "${name}, your code is ${code}; ${nobody}",
-        "parameters": {"name": {"46700000001": "Ada", "default": "You"}, "code": {"default": "0042"}},
+        "body": "${name}, your code is ${code}${nothing}; ${nobody}",
+        "parameters": {"name": {"46700000001": "Ada", "default": "You"}, "code": {"default": "0042"}, "nothing": {"default": ""}},
     }
     assert (await ask(http, exchange, "POST", "/acme/batches", body))[0] == 201
     texts = [one.text for one in exchange.sms.messages("acme")]

@@ -221,7 +221,10 @@ class CallAudio:
         except BaseException:
             self._recorder = None
             raise
-        if self.leg.talks:
+        if self._recorder is not recorder:  # stopped before it began
+            await asyncio.to_thread(recorder.close)
+            self._check_open()
+        elif self.leg.talks:
             self._record_with(recorder)
 
     async def stop_recording(self) -> RecordFinished | None:

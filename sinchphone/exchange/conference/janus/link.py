@@ -119,7 +119,12 @@ class JanusLink:
                 raise MediaError(f"Janus can't be reached at {self._url}", hint="is it running, with its WebSocket transport?") from error
             self._session = 0
             self._tasks = [start_task(self._read(self._socket), name="janus")]
-            self._session = int((await self.ask(janus="create"))["data"]["id"])
+            try:
+                self._session = int((await self.ask(janus="create"))["data"]["id"])
+            except BaseException:  # a connection without a session is of no use
+                socket, self._socket = self._socket, None
+                await socket.close()
+                raise
             self._tasks.append(start_task(self._keep_alive(), name="janus keep-alive"))
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
