@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 from sinchphone.errors import PlatformError, RemoteProtocolError
@@ -18,6 +18,8 @@ from sinchphone.protocol.auth import decode_secret
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record
 from sinchphone.signaling.services.sms import SmsApi
+
+Told = TypeVar("Told")
 
 _MOST_USERS: Final = 100_000
 _RESET_SECONDS: Final = 15.0
@@ -63,22 +65,17 @@ class ExchangeManagement:
     async def texts(self, number: str | None = None) -> list[TextMessage]:
         """The text messages that came for that number, or for all, oldest first."""
         body = await self.requests.ask("GET", SMS_PATH, query=f"number={quote(number, safe='')}" if number else "")
-        try:
-            return [_text(one) for one in Record.parse(body).records("messages", limit=MAX_MESSAGES)]
-        except RemoteProtocolError as error:
-            raise PlatformError(f"the exchange's text messages can't be read: {error}") from error
+        return _read("text messages", lambda: [_text(one) for one in Record.parse(body).records("messages", limit=MAX_MESSAGES)])
 
     async def clear_texts(self) -> int:
         """Have them forgotten; how many they were."""
-        return int(Record.parse(await self.requests.ask("DELETE", SMS_PATH)).number("cleared"))
+        body = await self.requests.ask("DELETE", SMS_PATH)
+        return _read("text messages", lambda: int(Record.parse(body).number("cleared")))
 
     async def users(self) -> list[KnownUser]:
         """Everybody whom the exchange knows."""
         body = await self.requests.ask("GET", USERS_PATH)
-        try:
-            return [KnownUser.read(one) for one in Record.parse(body).records("users", limit=_MOST_USERS)]
-        except RemoteProtocolError as error:
-            raise PlatformError(f"the exchange's users can't be read: {error}") from error
+        return _read("users", lambda: [KnownUser.read(one) for one in Record.parse(body).records("users", limit=_MOST_USERS)])
 
     async def add_user(
         self, user_id: str, *, email: str | None = None, number: str | None = None, password: str | None = None
@@ -86,7 +83,8 @@ class ExchangeManagement:
         """A new user, found by e-mail address and number too; without ``password`` they come by tokens alone. Raises PlatformError, and
         ConflictError where there's one of such a name."""
         members = {"userId": user_id, "email": email, "number": number, "password": password}
-        return KnownUser.read(Record.parse(await self.requests.ask("POST", USERS_PATH, members)))
+        body = await self.requests.ask("POST", USERS_PATH, members)
+        return _read("users", lambda: KnownUser.read(Record.parse(body)))
 
     async def remove_user(self, user_id: str) -> None:
         """Have a user forgotten, with devices and password. Raises NotFoundError."""
@@ -131,11 +129,19 @@ class ExchangeManagement:
         their connections dropped, so many ``times``; None: until ``clear_faults``. Its id."""
         members = {"path": path, "method": method or None, "status": status, "body": body, "delayMs": round(delay * 1000) or None}
         told = await self.requests.ask("POST", FAULTS_PATH, {**members, "drop": drop or None, "times": times})
-        return Record.parse(told).token("id")
+        return _read("faults", lambda: Record.parse(told).token("id"))
 
     async def clear_faults(self) -> int:
         """Have all requests served as ever; how many faults were left."""
-        return int(Record.parse(await self.requests.ask("DELETE", FAULTS_PATH)).number("removed"))
+        told = await self.requests.ask("DELETE", FAULTS_PATH)
+        return _read("faults", lambda: int(Record.parse(told).number("removed")))
+
+
+def _read(what: str, read: Callable[[], Told]) -> Told:
+    try:
+        return read()
+    except RemoteProtocolError as error:
+        raise PlatformError(f"the exchange's {what} can't be read: {error}") from error
 
 
 def _text(told: Record) -> TextMessage:
@@ -144,6 +150,6 @@ def _text(told: Record) -> TextMessage:
         batch=told.token("batchId"),
         sender=told.optional_text("from"),
         number=told.text("to"),
-        text=told.text("text", limit=MAX_TEXT_CHARACTERS),
+        text=told.optional_text("text", limit=MAX_TEXT_CHARACTERS) or "",
         at=told.time("at"),
     )

@@ -58,7 +58,7 @@ class AssignedNumbers:
     def _assign(self, application: str, wanted: Sequence[tuple[str, Capability]]) -> None:
         if any(self._owners.get(one, application) != application for one in wanted):
             raise forbidden("numbers: one is another application's")
-        if sum(owner == application for owner in self._owners.values()) + len(wanted) > MAX_ASSIGNED:
+        if len({*self.of(application), *wanted}) > MAX_ASSIGNED:
             raise too_many(f"an application has {MAX_ASSIGNED} numbers at most")
         self._owners.update(dict.fromkeys(wanted, application))
         for number, capability in wanted:

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from sinchphone.exchange.voice_api import assigned_numbers
+
 ON_BOTH_STORES = (
     "test_numbers_are_assigned_listed_and_taken_away",
     "test_a_number_is_of_one_application",
@@ -33,6 +35,14 @@ async def test_a_number_is_of_one_application(developer: Any) -> None:
         assert (status, said["code" if "code" in said else "errorCode"]) == (403, 40301)
     assert (await developer.ask("DELETE", NUMBERS[0], {"number": OURS}, key="globex"))[0] == 404
     assert (await developer.ask("GET", NUMBERS[0], key="globex"))[1] == {"numbers": []}
+
+
+async def test_numbers_that_are_assigned_again_count_once(developer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assigned_numbers, "MAX_ASSIGNED", 2)
+    both = {"numbers": [OURS, "+46700000002"]}
+    for _ in range(2):
+        assert (await developer.ask("POST", NUMBERS[0], both))[0] == 200
+    assert (await developer.ask("POST", NUMBERS[0], {"numbers": ["+46700000003"]}))[0] == 429
 
 
 @pytest.mark.parametrize(

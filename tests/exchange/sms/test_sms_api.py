@@ -9,8 +9,11 @@ import pytest
 
 from sinchphone.errors import AuthenticationError, NotFoundError
 from sinchphone.exchange.directory.identity import management_token
+from sinchphone.exchange.options import ApplicationCredentials
 from sinchphone.exchange.server import Exchange
 from sinchphone.exchange.sms import routes
+from sinchphone.local.management import ExchangeManagement
+from sinchphone.local.signed_requests import SignedRequests
 from sinchphone.signaling.services.sms import Delivery, SmsApi
 
 SECRETS = {"acme": base64.b64encode(b"a" * 16).decode(), "globex": base64.b64encode(b"g" * 16).decode()}
@@ -72,6 +75,13 @@ async def test_each_number_gets_its_own_parameters(exchange: Exchange, http: aio
     assert (await ask(http, exchange, "POST", "/acme/batches", body))[0] == 201
     texts = [one.text for one in exchange.sms.messages("acme")]
     assert texts == ["Ada, your code is 0042; ${nobody}", "You, your code is 0042; ${nobody}"]
+
+
+async def test_a_text_of_which_its_parameters_leave_nothing_is_read_as_any(exchange: Exchange, http: aiohttp.ClientSession) -> None:
+    body = {"to": [ADA], "body": "${name}", "parameters": {"name": {"default": ""}}}
+    assert (await ask(http, exchange, "POST", "/acme/batches", body))[0] == 201
+    management = ExchangeManagement(SignedRequests(exchange.url, ApplicationCredentials("acme", SECRETS["acme"])))
+    assert [one.text for one in await management.texts()] == [""]
 
 
 @pytest.mark.parametrize(
