@@ -17,7 +17,7 @@ from sinchphone.protocol.rtp.packet import decode_packet, is_rtcp
 from sinchphone.protocol.sdp.jsep import Description
 
 HERE = PortOptions(loopback=True)
-PATIENCE = 20.0
+PATIENCE = 60.0
 OPUS, RED = 111, 63
 
 

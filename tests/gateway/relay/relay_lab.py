@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import secrets
 import shutil
+import socket
 import struct
 import sys
 import time
@@ -363,14 +365,14 @@ def opened_sockets() -> set[str]:
     """The UDP sockets of this process, by inode (Linux); empty elsewhere."""
     if sys.platform != "linux":
         return set()
-    lines = [line.split() for file in ("/proc/net/udp", "/proc/net/udp6") for line in Path(file).read_text().splitlines()[1:]]
-    inodes = {words[9] for words in lines}
-    found = set()
+    found = set()  # asked of the sockets themselves: /proc/net/udp leaves some out while others come and go
     for link in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
             match = re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink()))
-            if match and match[1] in inodes:
-                found.add(match[1])
+            if match:
+                with socket.socket(fileno=os.dup(int(link.name))) as one:
+                    if one.family in (socket.AF_INET, socket.AF_INET6) and one.type == socket.SOCK_DGRAM:
+                        found.add(match[1])
     return found
 
 
