@@ -32,10 +32,28 @@ def codecs(sdp: str) -> tuple[str, ...]:
 
 
 def check_answer(offer: str, answer: str) -> None:
-    """Raises MediaError where an answer to that offer takes no sound of it."""
+    """Raises MediaError where an answer to that offer takes no sound of it, or takes it over another profile."""
     taken = set(_formats(answer)) - {"", TELEPHONE_EVENT}
     if taken.isdisjoint(_formats(offer)):
         raise MediaError("the answer has no encoding of the offer")
+    if _is_secure(offer) != _is_secure(answer):
+        raise MediaError("the answer changes the profile of the offer")
+
+
+def check_offer(sdp: str, *, secure: bool) -> None:
+    """Raises MediaError where a later offer over RTP isn't as ``secure`` as what was agreed before."""
+    if _is_secure(sdp) != secure:
+        raise MediaError("the offer changes the profile of the call")
+    if secure and not any(name == "crypto" for name, _ in attributes_of(_sound_section(sdp))):
+        raise MediaError("the offer has no key for its sound")
+
+
+def encodings(sdp: str) -> tuple[str, ...]:
+    """The lines that say what the payloads of the sound are, and their keys: where they are the same, only its address, its direction or
+    the length of its packets may be others."""
+    section = _sound_section(sdp)
+    mapped = (f"{name}:{value}" for name, value in attributes_of(section) if name in ("rtpmap", "fmtp", "crypto"))
+    return (*section[0][1].split()[2:], *sorted(mapped))
 
 
 def check_address(sdp: str) -> None:
@@ -43,6 +61,26 @@ def check_address(sdp: str) -> None:
     blocks = _read(sdp)
     if not (connection_host(blocks[_sound(blocks)]) or connection_host(blocks[0])):
         raise MediaError(NO_ADDRESS)
+
+
+def is_renumbered(sdp: str, other: str) -> bool:
+    """Whether formats of the sound have other numbers in the other description."""
+    theirs = _numbers(other)
+    return any(theirs.get(encoding, number) != number for encoding, number in _numbers(sdp).items())
+
+
+def with_formats_of(sdp: str, other: str) -> str:
+    """The description with those formats of the sound only that the other one has too, in its order, whatever their numbers. Raises
+    MediaError where they have no codec in common."""
+    numbers = _numbers(sdp)
+    common = [encoding for encoding in _numbers(other) if encoding in numbers]
+    if all(encoding.startswith(TELEPHONE_EVENT) for encoding in common):
+        raise MediaError("the new offer has none of the codecs of the call")
+
+    def change(section: Block) -> Block:
+        return [("m", " ".join([*section[0][1].split()[:3], *(numbers[encoding] for encoding in common)])), *section[1:]]
+
+    return _with_sound(sdp, change)
 
 
 def takes_events(sdp: str) -> bool:
@@ -139,14 +177,27 @@ def _unnamed(key: str, value: str) -> str:
 
 def _formats(sdp: str) -> list[str]:
     """The names of all formats of the sound in their order, in lower case; empty for an unknown one."""
-    blocks = _read(sdp)
-    section = blocks[_sound(blocks)]
-    named = dict(_STATIC)
+    return [encoding.partition("/")[0] for _, encoding in _mapped(sdp)]
+
+
+def _numbers(sdp: str) -> dict[str, str]:
+    """The numbers of the sound's formats in their order, by encoding and rate; the first one of each."""
+    first: dict[str, str] = {}
+    for number, encoding in _mapped(sdp):
+        if encoding:
+            first.setdefault(encoding, number)
+    return first
+
+
+def _mapped(sdp: str) -> list[tuple[str, str]]:
+    """All formats of the sound in their order: numbers, and their encodings in lower case; an empty one where it's unknown."""
+    section = _sound_section(sdp)
+    named = {number: f"{name}/8000" for number, name in _STATIC.items()}
     for name, value in attributes_of(section):
         if name == "rtpmap":
             number, _, encoding = value.partition(" ")
-            named[number] = encoding.strip().partition("/")[0]
-    return [named.get(number, "").lower() for number in section[0][1].split()[3:]]
+            named[number] = encoding.strip().removesuffix("/1")
+    return [(number, named.get(number, "").lower()) for number in section[0][1].split()[3:]]
 
 
 def _read(sdp: str) -> list[Block]:
@@ -154,6 +205,15 @@ def _read(sdp: str) -> list[Block]:
         return read_blocks(sdp)
     except RemoteProtocolError as error:
         raise MediaError(str(error)) from error
+
+
+def _is_secure(sdp: str) -> bool:
+    return "SAVP" in _sound_section(sdp)[0][1].split()[2].upper()
+
+
+def _sound_section(sdp: str) -> Block:
+    blocks = _read(sdp)
+    return blocks[_sound(blocks)]
 
 
 def _sound(blocks: list[Block]) -> int:

@@ -25,13 +25,17 @@ from sinchphone.gateway.relay.description import (
     anonymous,
     check_address,
     check_answer,
+    check_offer,
     codecs,
     direction,
+    encodings,
     ice_fragment,
     ice_lines,
+    is_renumbered,
     takes_events,
     with_candidates,
     with_direction,
+    with_formats_of,
 )
 from sinchphone.gateway.relay.digit_log import DigitLog
 from sinchphone.gateway.relay.ng import NgLink, NoAnswerError
@@ -135,7 +139,8 @@ class RtpengineRelay:
         self._link: NgLink | None = None  # to the one that has the call
         self._transports: dict[Side, MediaTransport] = {Side.CALLER: caller}
         self._offered: tuple[Side, str] | None = None  # the last offer, not answered yet
-        self._given = ""  # the first offer for the called side
+        self._given = ""  # our last offer, the first for the called side or a later one
+        self._described: dict[Side, str] = {}  # each side's last description, as it came
         self._tags: dict[Side, str] = {Side.CALLER: Side.CALLER}  # of the sides that answered or offered
         self._said: dict[Side, str] = {}  # what each side agreed to, as an answer
         self._codecs: dict[Side, str] = {}
@@ -154,6 +159,7 @@ class RtpengineRelay:
         """Take the caller's offer, give the one for the called side."""
         self._transports.setdefault(Side.CALLED, towards)
         self._given = await self._offer(Side.CALLER, offer)
+        self._described[Side.CALLER] = offer
         return self._given
 
     async def ringing(self, answer: str, *, branch: str = "") -> None:
@@ -165,6 +171,7 @@ class RtpengineRelay:
             check_answer(self._given, answer)
         early = [each.candidate for each in self._early.pop(branch, ())]
         self._branch, self._tags[Side.CALLED] = branch, f"{Side.CALLED}-{branch}"
+        self._described[Side.CALLED] = answer
         return await self._answer(Side.CALLED, with_candidates(answer, early, complete=False) if early else answer)
 
     async def replace(self, side: Side, offer: str, transport: MediaTransport, *, signalled_from: str | None = None) -> str:
@@ -172,15 +179,19 @@ class RtpengineRelay:
 
         They have a tag of their own, which rtpengine joins to the other side's: that one keeps its port and its keys.
         """
-        other = side.other
-        if not (side in self._said and other in self._said):
+        if not (side in self._said and side.other in self._said):
             raise LocalProtocolError("only in an answered call somebody can take a side's place")
+        return await self._rejoin(side, offer, transport, "sendrecv" if self.hears(side.other) else "sendonly")
+
+    async def _rejoin(self, side: Side, offer: str, transport: MediaTransport, ours: str) -> str:
+        """Answer an offer as if its author had just come; who had that side before is forgotten. Where that fails, nothing has changed."""
+        other = side.other
         if transport is not MediaTransport.WEBRTC:
             check_address(offer)
         before = self._tags[side], self._transports[side], dict(self._said), dict(self._codecs)
         self._newcomers += 1
         self._tags[side], self._transports[side] = f"{side}-new{self._newcomers}", transport
-        kept, way = self._said[other], agreed_direction("sendrecv" if self.hears(other) else "sendonly", mirrored(direction(offer)))
+        kept, way = self._said[other], agreed_direction(ours, mirrored(direction(offer)))
         try:
             await self._offer(side, offer)
             given = await self._answer(other, with_direction(kept, way), kept=kept)
@@ -194,6 +205,7 @@ class RtpengineRelay:
             raise
         if side is Side.CALLED:
             self._branch = ""
+        self._described[side] = offer
         await self._forget(before[0])
         return given
 
@@ -201,12 +213,20 @@ class RtpengineRelay:
         """Answer a new offer of a side in the name of the other one, with what that agreed to before; ``ours``: the direction, seen from
         us, where the other one is a port of ours.
 
-        That of the called side is told to rtpengine as a new answer to the caller: the payload types stay what they were.
+        That of the called side is told to rtpengine as a new answer to the caller: the payload types stay what they were. A side over RTP
+        that names others, other codecs or keys, is joined as somebody new: rtpengine 10.5 would send it what it knew before.
         """
         other = side.other
         if other not in self._said:
             raise LocalProtocolError("only an answered call can be renewed")
         ours = ours or ("sendrecv" if self.hears(other) else "sendonly")
+        transport = self._transports[side]
+        if transport is not MediaTransport.WEBRTC:
+            check_offer(offer, secure=transport is MediaTransport.SRTP)
+            if transport is MediaTransport.RTP and is_renumbered(offer, self._said[other]):
+                return await self._renumber(side, offer, ours)
+            if encodings(offer) != encodings(self._described[side]):
+                return await self._rejoin(side, offer, transport, ours)
         kept, way = self._said[other], agreed_direction(ours, mirrored(direction(offer)))
         if side is Side.CALLER:
             await self._offer(side, offer)
@@ -215,9 +235,21 @@ class RtpengineRelay:
             raise MediaError("rtpengine can't restart ICE with the called side alone")
         given = agreed(await self._offer(other, with_direction(kept, way)), offer)
         if not codecs(given):
+            if transport is not MediaTransport.WEBRTC:
+                return await self._rejoin(side, offer, transport, ours)
             raise MediaError("the new offer has none of the codecs of the call under their numbers")
         await self._answer(side, agreed(offer, given))
         self._said[other] = kept
+        return given
+
+    async def _renumber(self, side: Side, offer: str, ours: str) -> str:
+        """Answer an offer that has formats of the other side under other numbers: told to rtpengine as an answer to that side, the one kind
+        of description in which numbers may be others. Each side is sent its own from then on (RFC 3264 6.1)."""
+        other = side.other
+        kept, way = self._said[other], agreed_direction(ours, mirrored(direction(offer)))
+        given = with_formats_of(await self._offer(other, with_direction(kept, way)), offer)
+        await self._answer(side, with_formats_of(offer, given))
+        self._said[other], self._described[side] = kept, offer
         return given
 
     async def propose(self, side: Side, *, ours: str | None = None) -> str:
@@ -227,7 +259,8 @@ class RtpengineRelay:
         if other not in self._said:
             raise LocalProtocolError(NOT_ANSWERED)
         way = ours or ("sendrecv" if self.hears(other) else "sendonly")
-        return await self._offer(other, with_direction(self._said[other], way))
+        self._given = await self._offer(other, with_direction(self._said[other], way))
+        return self._given
 
     def hears(self, side: Side) -> bool:
         """Whether that side wants to hear, by what it said last."""
@@ -235,9 +268,10 @@ class RtpengineRelay:
 
     async def settle(self, side: Side, answer: str) -> None:
         """Take the answer to it; what the other one agreed to stays."""
+        check_answer(self._given, answer)
         kept = self._said[side.other]
         await self._answer(side, answer)
-        self._said[side.other] = kept
+        self._said[side.other], self._described[side] = kept, answer
 
     async def withdraw(self) -> None:
         """Nothing: rtpengine keeps to what it was answered last."""
