@@ -201,6 +201,7 @@ async def test_after_digits_of_the_gateway_a_webrtc_side_and_a_phone_hear_each_o
     web, phone = lab.port(WEBRTC, CALLER_HZ, "opus", "PCMU"), lab.raw(CALLED_HZ)
     call = await lab.call(web, WEBRTC, phone, RTP)
     await until_heard(phone, CALLER_HZ)
+    await until_heard(web, CALLED_HZ)  # rtpengine has no stream before that which a digit could be put into
     await call.relay.dtmf(towards, "2")
     if towards is Side.CALLER:
         await until(lambda: [each.digit for each in web.digits] == ["2"], "the digit")
