@@ -200,3 +200,28 @@ async def _first(events: Any, count: int) -> Any:
             yield event
             if found == count:
                 return
+
+
+async def test_messages_arrive_again_after_the_exchange_was_reset(two: Two) -> None:
+    """It has forgotten what carried them; both clients make themselves known again."""
+    alice, bob = await two.phone("alice"), await two.phone("bob")
+    await (await alice.send_message("bob", "before")).settled()
+    assert two._ocra is not None
+    await two._ocra.management.reset()
+    async with asyncio.timeout(20):
+        while {one.user_id for one in await two._ocra.management.users() if one.listening} != {"alice", "bob"}:
+            await asyncio.sleep(0.05)
+    async with asyncio.timeout(20):
+        await (await alice.send_message("bob", "after")).settled()
+    told = [event.message.text async for event in first_of(bob, 2)]
+    assert told == ["before", "after"]
+
+
+async def first_of(client: SinchClient, count: int) -> Any:
+    async with asyncio.timeout(20):
+        async for event in client.events():
+            if isinstance(event, MessageReceived):
+                yield event
+                count -= 1
+                if not count:
+                    return

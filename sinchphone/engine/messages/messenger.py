@@ -120,7 +120,7 @@ class Messenger:
         sent = self._expect(written, channels)
         if self._history is not None:
             await self._history.note_sent(self._device, written, channels)
-        await self._publish(sent, message, transport)
+        await self._publish(sent, message, chosen, transport)
         return sent
 
     def _checked(self, recipients: Sequence[Recipient]) -> tuple[Recipient, ...]:
@@ -136,8 +136,8 @@ class Messenger:
             raise ForbiddenError("this platform has no instant messages", hint=hint)
         return chosen
 
-    async def _open(self, recipients: tuple[Recipient, ...]) -> Transport:
-        known = self._opened.get(recipients)
+    async def _open(self, recipients: tuple[Recipient, ...], *, anew: bool = False) -> Transport:
+        known = None if anew else self._opened.get(recipients)
         if known is not None:
             return known
         try:
@@ -157,35 +157,49 @@ class Messenger:
         _remember(self._sent, sent.id, sent, MAX_SENT)
         return sent
 
-    async def _publish(self, sent: SentMessage, message: Message, transport: Transport) -> None:
+    async def _publish(self, sent: SentMessage, message: Message, recipients: tuple[Recipient, ...], transport: Transport) -> None:
         """Our own channel first, for our other devices, then each recipient's; every frame to each (PAPI v1, instant message)."""
-        frames = _frames(encrypt(message, transport.key, os.urandom(16)), sent.id, transport)
         self._early[sent.id] = []
         try:
-            await self._publish_to_all(sent, frames, transport)
+            await self._publish_to_all(sent, message, recipients, transport)
             self._tell(MessageSent(message=sent.message))
             for name in self._early[sent.id]:
                 self._tell(MessageDelivered(message_id=sent.id, recipient=name))
         finally:
             del self._early[sent.id]
 
-    async def _publish_to_all(self, sent: SentMessage, frames: Sequence[str], transport: Transport) -> None:
+    async def _publish_to_all(self, sent: SentMessage, message: Message, recipients: tuple[Recipient, ...], transport: Transport) -> None:
         async with self._sending:
-            with contextlib.suppress(PlatformError, ForbiddenError, NetworkError, TimeoutError):  # the worse for our other devices alone
-                async with asyncio.timeout(OWN_DEVICES_S):
-                    await self._publish_frames(self._channel or "", frames)
             down: SinchphoneError | None = None
+            frames = _sealed(message, sent.id, transport)
+            try:
+                if not await self._may_publish(frames):  # a platform that was reset, say, has forgotten it
+                    transport = await self._open(recipients, anew=True)
+                    frames = _sealed(message, sent.id, transport)
+                    await self._may_publish(frames)
+            except SinchphoneError as error:
+                down = error
             for participant in transport.participants:
                 try:
                     if down is not None:
                         raise down
                     await self._publish_frames(participant.channel, frames)
                 except SinchphoneError as error:
-                    down = error if _is_for_all(error) else None
+                    down = error if error is down or _is_for_all(error) else None
                     await self._fail(sent, participant.recipient.identity, error)
         if len(sent.failed) == len(sent.recipients):
             raise next(iter(sent.failed.values()))
         self._count(sent=1)
+
+    async def _may_publish(self, frames: Sequence[str]) -> bool:
+        """Tell our other devices; False where the platform takes nothing by that transport. Other failures are the worse for them alone."""
+        with contextlib.suppress(PlatformError, NetworkError, TimeoutError):
+            async with asyncio.timeout(OWN_DEVICES_S):
+                try:
+                    await self._publish_frames(self._channel or "", frames)
+                except ForbiddenError:
+                    return False
+        return True
 
     async def _publish_frames(self, channel: str, frames: Sequence[str]) -> None:
         for frame in frames:
@@ -302,8 +316,7 @@ class Messenger:
         names, not to one that a message does."""
         while True:
             message_id, transport, channel = await self._receipts.get()
-            payload = encrypt(write_receipt(self._me()), transport.key, os.urandom(16))
-            frames = _frames(payload, message_id, transport)
+            frames = _sealed(write_receipt(self._me()), message_id, transport)
             try:
                 await self._patiently(partial(self._publish_frames, channel, frames))
             except SinchphoneError as error:
@@ -394,7 +407,9 @@ def _remember(known: "OrderedDict[Key, Value]", key: Key, value: Value, limit: i
         known.popitem(last=False)
 
 
-def _frames(payload: str, message_id: str, transport: Transport) -> list[str]:
+def _sealed(message: Message, message_id: str, transport: Transport) -> list[str]:
+    """The frames of an encrypted message."""
+    payload = encrypt(message, transport.key, os.urandom(16))
     tag = int.from_bytes(os.urandom(8), "big") % TAG_LIMIT
     return split(payload, message_id, str(tag), transport.id)
 

@@ -247,6 +247,11 @@ class Directory:
         identity = device.identity
         del self._by_channel[identity.broadcast_channel], self._by_channel[identity.signal_channel]
         del self._holders[identity.broadcast.subscribe_key], self._holders[identity.signal.subscribe_key]
+        for shared, channel in (
+            (device.application.broadcast, identity.broadcast_channel),
+            (device.application.signal, identity.signal_channel),
+        ):
+            self._broker.dismiss(shared.subscribe_key, channel)  # its polls end: so it learns it, and may come again
 
     def _add(self, key: str, secret: bytes) -> Application:
         application = Application(key, secret, network(secret, "broadcast"), network(secret, "signal"))

@@ -349,3 +349,15 @@ async def test_a_receipt_that_the_network_refuses_is_sent_when_it_is_back(
     await eventually(lambda: bool(bob.of(MessageReceived)))
     world.dead_channels = {}
     await asyncio.wait_for(sent.settled(), 10)
+
+
+async def test_somebody_whom_the_platform_has_forgotten_meanwhile_is_not_found(world: Any) -> None:
+    alice = world.phone("alice")
+    world.phone("bob")
+    await alice.send(["bob"], "one")
+    world.users.remove("bob")
+    world.dead_channels = dict.fromkeys(("t-alice", "t-bob"), ForbiddenError("Forbidden"))
+    with pytest.raises(NotFoundError, match="nobody is called bob"):
+        await alice.send(["bob"], "two")
+    (failed,) = alice.of(MessageFailed)
+    assert isinstance(failed.error, NotFoundError)
