@@ -110,6 +110,12 @@ def test_a_text_that_is_no_message_is_refused_before_anything_is_opened(sinchpho
     assert platform.users == []
 
 
+def test_a_standard_input_that_is_closed_is_no_empty_message(sinchphone: Any, platform: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    ran = sinchphone("send-message", "bob", "-")
+    assert (ran.code, "standard input is closed" in ran.err) == (2, True)
+
+
 def test_a_message_that_comes_while_sending_is_shown_beside_the_result(sinchphone: Any, platform: Any) -> None:
     platform.acknowledging = ("bob",)
     platform.received = [InstantMessage(id="m-9", sender="carol", recipients=("ada",), text="wait for me")]

@@ -110,8 +110,10 @@ def _text(word: str) -> str:
     """The text, from standard input where it's a dash. Raises MessageError."""
     if word != "-":
         return word.encode(errors="surrogateescape").decode(errors="replace")
+    if sys.stdin is None:
+        raise MessageError("standard input is closed")
     try:
-        raw = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1) if sys.stdin is not None else b""
+        raw = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1)
     except (OSError, ValueError) as error:  # it was closed, or a folder
         raise MessageError("standard input can't be read") from error
     if len(raw) > MAX_STDIN_BYTES:

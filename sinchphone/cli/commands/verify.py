@@ -119,8 +119,8 @@ def _lines() -> "asyncio.Queue[str]":
     loop = asyncio.get_running_loop()
 
     def read() -> None:
-        while sys.stdin is not None:
-            line = sys.stdin.readline(MAX_CODE_CHARACTERS + 1)
+        while True:
+            line = sys.stdin.readline(MAX_CODE_CHARACTERS + 1) if sys.stdin is not None else ""
             if loop.is_closed():
                 return
             if line.strip() or not line:

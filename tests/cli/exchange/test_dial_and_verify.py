@@ -113,6 +113,12 @@ def test_without_the_right_code_a_number_is_not_verified(sinchphone: Any, monkey
     assert ran.events[-1]["error"]["message"].startswith("the number is not verified: no code")
 
 
+def test_without_a_standard_input_no_code_is_waited_for(sinchphone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    ran = sinchphone("verify", OURS)
+    assert (ran.code, "no code was given" in ran.err) == (12, True)
+
+
 def test_the_code_is_in_the_inbox(sinchphone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     type_in(monkeypatch, "0042\n")
     assert sinchphone("verify", OURS).code == 0
