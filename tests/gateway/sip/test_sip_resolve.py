@@ -14,7 +14,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from sinchphone.errors import NetworkError
+from sinchphone.errors import NetworkError, NoServerError
 from sinchphone.gateway.sip.network.hop import Hop
 from sinchphone.gateway.sip.network.resolve import Resolver
 
@@ -147,6 +147,22 @@ async def test_a_name_that_leads_nowhere_is_a_network_error(name: str) -> None:
         for port in (None, 5060):
             with pytest.raises(NetworkError):
                 await found.resolve(name, port, None)
+
+
+@pytest.mark.parametrize("port", [None, 5060])
+@pytest.mark.parametrize("name", ["nobody.example", "x" * 70 + ".example", "a..b", "ü" * 64 + ".example", ("x" * 60 + ".") * 5 + "example"])
+async def test_that_nobody_is_at_a_name_is_said_where_the_name_server_says_so_or_there_is_no_such_name(name: str, port: int | None) -> None:
+    async with resolving() as found:
+        with pytest.raises(NoServerError, match="no SIP server"):
+            await found.resolve(name, port, None)
+
+
+@pytest.mark.parametrize("port", [None, 5060])
+async def test_a_name_server_that_says_nothing_is_not_taken_for_nobody_there(port: int | None) -> None:
+    async with resolving() as found:
+        with pytest.raises(NetworkError, match="name server") as caught:
+            await found.resolve("host.silent.example", port, None)
+    assert not isinstance(caught.value, NoServerError)
 
 
 async def test_a_secure_address_never_goes_over_udp() -> None:

@@ -9,7 +9,6 @@ What DNS doesn't know may be in this machine's own list of hosts.
 """
 
 import asyncio
-import contextlib
 import ipaddress
 import random
 import socket
@@ -33,6 +32,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 
 _SERVICES: Final[dict[str, Transport]] = {"sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls"}
 _PREFIXES: Final[dict[Transport, str]] = {"udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp."}
+_NO_NAME: Final = (dns.exception.SyntaxError, dns.name.NameTooLong, dns.name.IDNAException, UnicodeError)  # what can't be one in DNS
 _MOST_HOPS: Final = 8  # each may take seconds to fail
 _MOST_RECORDS: Final = 32  # of one answer
 _QUESTION_SECONDS: Final = 3.0
@@ -67,7 +67,8 @@ class Resolver:
         """The hops to try, in that order; at most eight.
 
         ``transport`` and ``port`` are what the URI says, ``secure`` whether it's a ``sips`` URI: TLS then, and nothing else. Certificates
-        must name ``host``, whatever servers DNS names (RFC 5922). Raises NetworkError where there's no server; cancelling it is safe.
+        must name ``host``, whatever servers DNS names (RFC 5922). Raises NoServerError where there's no server, NetworkError where no name
+        server says; cancelling it is safe.
         """
         if secure:
             if transport == "udp":
@@ -89,13 +90,19 @@ class Resolver:
         if port is not None:
             return await self._hops([_Server(host, port, transport or "udp")], host)
         servers: list[_Server] | None = None
+        untold: NetworkError | None = None
         if "." in host:
-            with contextlib.suppress(NetworkError):
+            try:
                 servers = await self._services(host, transport)
+            except NetworkError as error:  # it may still know addresses
+                untold = error
         if servers is None:
             default = transport or "udp"
             servers = [_Server(host, SIP_PORTS[default], default)]
-        return await self._hops(servers, host)
+        hops = await self._hops(servers, host)
+        if not hops and untold is not None:
+            raise untold
+        return hops
 
     async def _services(self, host: str, transport: Transport | None) -> list[_Server] | None:
         """What NAPTR and SRV say; None where they say nothing, [] where they say that there's no such service."""
@@ -128,22 +135,35 @@ class Resolver:
         return [_Server(one.target.to_text(omit_final_dot=True), one.port, transport) for one in ordered]
 
     async def _hops(self, servers: Sequence[_Server], domain: str) -> list[Hop]:
+        """Raises NetworkError where none is found, and no name server says so of one at least."""
         hops: list[Hop] = []
+        untold: NetworkError | None = None
         for server in servers:
             if len(hops) >= _MOST_HOPS:
                 break
-            hops += [_hop(one, server.port, server.transport, domain) for one in await self._addresses(server.name)]
+            try:
+                hops += [_hop(one, server.port, server.transport, domain) for one in await self._addresses(server.name)]
+            except NetworkError as error:
+                untold = error
+        if not hops and untold is not None:
+            raise untold
         return list(dict.fromkeys(hops))
 
     async def _addresses(self, name: str) -> list[str]:
-        """The addresses of one host, by the families' order; none where nobody knows it."""
+        """The addresses of one host, by the families' order; none where nobody knows it. Raises NetworkError where no name server says."""
         found: list[str] = []
+        untold: NetworkError | None = None
         if "." in name:
-            with contextlib.suppress(NetworkError):
+            try:
                 for family in self._families:
                     records = await self._ask(name, "A" if family == 4 else "AAAA")
                     found += [one.address for one in records if isinstance(one, A | AAAA)]
-        return found or await self._own_hosts(name)
+            except NetworkError as error:
+                untold = error
+        found = found or await self._own_hosts(name)
+        if not found and untold is not None:
+            raise untold
+        return found
 
     async def _own_hosts(self, name: str) -> list[str]:
         """What this machine itself says about a name: "localhost" and the like."""
@@ -160,9 +180,9 @@ class Resolver:
         """The records; none where the name or the kind isn't there. Raises NetworkError where no name server says."""
         try:
             return list(await self._server().resolve(name, kind))[:_MOST_RECORDS]
-        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer, *_NO_NAME):
             return []
-        except (dns.exception.DNSException, UnicodeError, OSError) as error:
+        except (dns.exception.DNSException, OSError) as error:
             raise NetworkError("the name server doesn't answer", hint="check the network, or give an address instead of a name") from error
 
     def _server(self) -> Dns:
