@@ -341,8 +341,17 @@ class CongestionController:
         self._capacity = self._proven = sample.sent
         if self._probes >= len(_PROBES):
             self._capacity, self._probes, self._wait = None, 0, _WAIT
-        else:
+        elif _is_faster(sample.link, self._capacity):
             self._probe(now)
+        else:
+            self._end_probes(sample, now)
+
+    def _end_probes(self, sample: PathSample, now: float) -> None:
+        """The link is known to carry no more than it does."""
+        assert self._capacity is not None and sample.link is not None, "asked by the caller"
+        self._capacity = min(self._capacity, sample.link)
+        self._budget = _SHARE * self._capacity
+        self._probes, self._probe_at = 0, now + self._wait
 
 
 def _is_faster(link: float | None, capacity: float) -> bool:

@@ -63,6 +63,17 @@ def test_three_trials_in_a_row_that_are_carried_show_that_the_path_is_another_on
     assert budgets[-1] > budgets[2]
 
 
+def test_trials_end_at_what_the_link_is_known_to_carry(narrow: Path) -> None:
+    """The first one is carried; the next would be 62.7 kbit/s."""
+    narrow.capacity, narrow.told = 60_000, True
+    assert until_tried(narrow) == pytest.approx(56_000)
+    tried, begun = [], len(narrow.queues)
+    narrow.go(20, lambda: tried.append(narrow.controller.budget))
+    assert max(tried) <= 60_000
+    assert max(narrow.queues[begun:]) == 0
+    assert tried[-1] == pytest.approx(0.92 * 60_000)
+
+
 def test_after_a_standstill_the_first_trial_is_of_more_than_speech_needs() -> None:
     """Though next to nothing came through: as much is sent at any rate."""
     controller, now = CongestionController(), 1.0
