@@ -246,11 +246,13 @@ class ActiveCalls:
             raise RemoteProtocolError("a call that can't be taken any more")
         instead = self._transfers.replaced(headers)
         key, caller, servers, domain = session_key(message), message.sender, self._call_servers(), domain_of(message)
-        choice = Unheard() if replaces else self._choose(None)
+        offered = offers_video(message) and not replaces
+        made = (Unheard(), None) if replaces else self._made_by_program(call_id, with_pictures=offered)
+        if made is None:
+            return
+        choice, pictures = made
         channel = self._channel(call_id)
         channel.configure(key)
-        offered = offers_video(message) and not replaces
-        pictures = _pictures(self._make_video(), call_id) if offered and self._capabilities.video else None
         second = bool(self.all) and not self._capabilities.multi_call
         call = Call(
             CallMachine(self._me(None), invite=message),
@@ -280,6 +282,16 @@ class ActiveCalls:
             self._notes.append(start_task(call.decline(busy=True), name=f"busy {call.id}"))
         else:
             self._tell(IncomingCall(call=call))
+
+    def _made_by_program(self, call_id: str, *, with_pictures: bool) -> tuple[SoundChoice, Pictures | None] | None:
+        """Sound and pictures for a call that comes; ``None`` where the program's own functions fail."""
+        try:
+            choice = self._choose(None)
+            return choice, _pictures(self._make_video(), call_id) if with_pictures and self._capabilities.video else None
+        except Exception as error:  # noqa: BLE001 - it's another's code, and the next call may be another matter
+            _log.error("the program's sound or video for a call failed", exc_info=error)
+            self._tell(ClientWarning(message=f"a call wasn't taken: its sound or video failed: {str(error) or type(error).__name__}"))
+            return None
 
     # Both
 

@@ -77,14 +77,14 @@ class SinchClient:
         display_name: str | None = None,
         capabilities: Capabilities | None = None,
     ) -> None:
-        """``sound`` makes the sound of a call that is given none (default: silent, no devices); ``video`` makes the pictures of an
-        incoming call that offers any (default: they are refused, and the call has sound alone); ``media`` shares a media thread;
-        ``history``, opened and closed by the caller, keeps what was (default: nothing does); ``state_dir`` keeps the registered instance
-        between runs (default: a new one each time); ``session`` is one of before (``client.session``), taken up without a proof as long
-        as the platform knows it (else a new one is registered); ``ice_servers`` are asked beside the platform's, and with ``relay_only``
-        calls go through TURN servers alone. Without ``takes_calls`` nobody can call this client: it doesn't count as reachable, and says
-        nothing where it is called all the same, so that the user's other devices ring. Pushes for our calls show the ``display_name``
-        (default: the user id). ``capabilities``: what it is for (default: all of it)."""
+        """``sound`` makes the sound of a call that is given none (default: silent, no devices); ``video`` makes the pictures of an incoming
+        call that offers any (default: they are refused, and the call has sound alone); a call for which one fails isn't taken
+        (ClientWarning); ``media`` shares a media thread; ``history``, opened and closed by the caller, keeps what was; ``state_dir`` keeps
+        the registered instance between runs (default: a new one each time); ``session`` is one of before (``client.session``), taken up
+        without a proof as long as the platform knows it (else a new one is registered); ``ice_servers`` are asked beside the platform's,
+        and with ``relay_only`` calls go through TURN servers alone. Without ``takes_calls`` nobody can call this client: it doesn't count
+        as reachable, and says nothing where it is called all the same, so that the user's other devices ring. Pushes for our calls show the
+        ``display_name`` (default: the user id). ``capabilities``: what it is for (default: all of it)."""
         can = self._capabilities = capabilities or Capabilities()
         called, store = takes_calls and can.calling, _store_of(user_id, state_dir, session)
         self.user_id = user_id

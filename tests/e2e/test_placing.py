@@ -1,4 +1,4 @@
-"""Calls that come to nothing before they are placed: whatever was opened for them is closed."""
+"""Calls that come to nothing before they are placed or taken: whatever was opened for them is closed, and the next ones are as any."""
 
 import asyncio
 import math
@@ -9,6 +9,7 @@ import pytest
 
 from sinchphone.engine.capabilities import Capabilities
 from sinchphone.engine.client import SinchClient
+from sinchphone.engine.events.events import ClientFailed, ClientWarning
 from sinchphone.errors import DeviceError, LocalProtocolError
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.pictures.pictures import PictureOptions
@@ -93,3 +94,21 @@ async def test_whoever_gives_up_while_the_sound_opens_has_it_closed(lines: Any) 
     with pytest.raises(asyncio.CancelledError):
         await placing
     assert sound.closed
+
+
+async def test_a_call_whose_sound_the_program_fails_to_make_is_not_taken_and_the_next_one_is(lines: Any, steps: Any) -> None:
+    sounds: list[SoundOptions] = []
+    bob, alice = await lines.phone("bob", sound=sounds.pop), await lines.phone("alice")
+    told: list[object] = []
+    bob.add_listener(told.append)
+    first = await alice.call_user("bob")
+    async with asyncio.timeout(20):
+        while not (warned := [event for event in told if isinstance(event, ClientWarning)]):
+            await asyncio.sleep(0.01)
+    assert "pop from empty list" in warned[0].message
+    await first.hang_up()
+    sounds.append(SoundOptions(devices=False))
+    second = await alice.call_user("bob")
+    assert (await steps.next_call(bob)).id == second.id
+    assert not [event for event in told if isinstance(event, ClientFailed)]
+    await second.hang_up()
