@@ -134,6 +134,17 @@ class Line:
         self._last = max(self._last, passed + DELAY_S + late)
         return self._last
 
+    def take_check(self, size: int, now: float) -> float | None:
+        """When a packet without a number arrives that waits and gets lost as those of sound do; ``None`` where it's lost."""
+        self.octets += size
+        passed = now if self._bottleneck is None else self._bottleneck.take(size, now)
+        lost, late = self._packets[max(0, self._highest) % PACKETS]
+        if self._condition.burst <= 1:
+            lost = self._dice.random() < self._condition.loss
+        if self._condition.jitter_s:
+            late = self._dice.random() * self._condition.jitter_s
+        return None if lost or passed is None or self._is_out(now - self._begun) else passed + DELAY_S + late
+
     def loses_report(self) -> bool:
         """Of a packet without a number, whether it is lost."""
         return self._condition.both_ways and self._dice.random() < self._condition.loss

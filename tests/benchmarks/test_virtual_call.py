@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from line import CONDITIONS, PACKETS, Condition, Line, named
+from line import CONDITIONS, PACKETS, Condition, Line, named, narrow
 from virtual_call import BELOW_BYTES, STATM, TERMS, Terms, VirtualCall, remembered
 
 from sinchphone.audio.frame import RATE, Samples, silence
@@ -154,6 +154,35 @@ def test_a_capacity_that_falls_leaves_no_queue_for_long_even_where_that_may_hold
     call, longest = narrow_call(terms, Condition(f"{before}, then 24", kbps=((0, before), (10, 24)), queue_s=queue_s))
     assert longest <= most
     assert 0.75 * 24 < rate(call, 18, 30) < 24
+
+
+CHECKED = (
+    Terms("reports and checks", numbering=None, checks=True),
+    Terms("rare reports and checks", numbering=None, report_s=5.0, checks=True),
+)
+
+
+@pytest.mark.parametrize("before", [1000, 200, 64])
+@pytest.mark.parametrize("terms", CHECKED, ids=lambda terms: terms.name)
+@pytest.mark.parametrize(("after", "queue_s"), [(24, 1.0), (32, 1.0)])
+def test_with_round_trips_of_checks_rare_reports_leave_no_queue_for_long(before: float, after: float, terms: Terms, queue_s: float) -> None:
+    call, longest = narrow_call(terms, Condition(f"{before}, then {after}", kbps=((0, before), (10, after)), queue_s=queue_s))
+    assert longest <= 2.1
+    assert 0.75 * after < rate(call, 18, 30) < 1.05 * after
+
+
+@pytest.mark.parametrize("terms", CHECKED, ids=lambda terms: terms.name)
+@pytest.mark.parametrize(("kbps", "queue_s"), [(24, 0.3), (24, 1.0), (40, 1.0), (64, 0.3)])
+def test_with_round_trips_of_checks_a_narrow_line_is_known_from_the_start(kbps: float, queue_s: float, terms: Terms) -> None:
+    call, longest = narrow_call(terms, narrow(f"{kbps} kbit/s, queue {queue_s}", kbps, queue_s))
+    assert longest <= 2.1
+    assert 0.75 * kbps < rate(call, SETTLED_S, 30) < 1.05 * kbps
+
+
+@pytest.mark.parametrize("name", ["clean", "jitter 40 ms", "spikes of 150 ms", "5 % reordered by 45 ms"])
+def test_round_trips_of_checks_take_nothing_from_a_line_that_is_fast(name: str) -> None:
+    call, _ = narrow_call(CHECKED[1], named(name))
+    assert rate(call, SETTLED_S, 29) > 65
 
 
 @pytest.mark.parametrize("terms", [LADDER, REPORTS], ids=lambda terms: terms.name)

@@ -28,11 +28,13 @@ from sinchphone.media.codecs.codec import OPUS
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.receiver import Receiver, ReceiverStats
 from sinchphone.media.legs.stream import Stream
+from sinchphone.protocol.congestion.round_trips import CHECK_BYTES
 from sinchphone.protocol.rtp.packet import is_rtcp
 
 RED = 63
 BLOCK = 480
 BELOW_BYTES = 38  # of a packet, below RTP: SRTP's tag, UDP, IPv4
+CONSENT_S = 0.8
 AFTER_S = 0.5
 STATM = Path("/proc/self/statm")
 SAME_BITRATE = 32_000  # libwebrtc's default for mono
@@ -48,6 +50,8 @@ class Terms:
     nack: bool = True
     fec: bool = True
     numbering: int | None = 3  # the header extension for transport-wide feedback
+    report_s: float = 1.0  # between two reports of the listener
+    checks: bool = False  # ICE consent is asked for, where that tells of the path
 
     @property
     def agreement(self) -> Agreement:
@@ -113,6 +117,8 @@ class VirtualCall:
         self._at(phase, self._play, None)
         if self.each_minute is not None:
             self._at(60.0, self._tell, None)
+        if self.terms.checks:
+            self._check(None)
         for reporter, stream, send in ((0.3, self.speaker, self._transmit), (0.5, self.listener, self._answer)):
             self._at(reporter + self._dice.random(), self._report, (stream, send))
         while self._events and self._events[0][0] < len(sound) / RATE + AFTER_S:
@@ -168,7 +174,19 @@ class VirtualCall:
         send(stream.report())
         if stream is self.listener:
             self._note_setting()
-        self._at(self._now + 0.5 + self._dice.random(), self._report, which)
+        mean = self.terms.report_s if stream is self.listener else 1.0
+        self._at(self._now + mean * (0.5 + self._dice.random()), self._report, which)
+
+    def _check(self, _: None) -> None:
+        """Consent is asked for, and answered at once."""
+        speaker = self.speaker
+        wait = speaker.check_in()
+        if wait <= 0:
+            number, arrives = speaker.checked(None), self.line.take_check(CHECK_BYTES, self._now)
+            if arrives is not None and not self.line.loses_report():
+                self._at(arrives + DELAY_S, speaker.answered, number)
+            wait = speaker.check_in()
+        self._at(self._now + min(max(wait, 1e-6), CONSENT_S), self._check, None)
 
     def _note_setting(self) -> None:
         setting = self.speaker._outbound._setting

@@ -1,6 +1,7 @@
 """The ICE agent: which candidates it gathers, when, and what it makes of servers that answer or don't."""
 
 import asyncio
+import math
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -22,7 +23,29 @@ from sinchphone.tasks import start_task
 
 HERE = PortOptions(loopback=True)
 PATIENCE = 10.0
+EVERY = 0.05
 ANYWHERE = ("203.0.113.9", 40_000)
+
+
+class RoundTrips:
+    """Wants a check each 50 ms, and keeps what it's told."""
+
+    def __init__(self) -> None:
+        self.asked_at: dict[int, float] = {}
+        self.took: dict[int, float] = {}
+        self.paths: set[object] = set()
+
+    def check_in(self) -> float:
+        return max(0.0, max(self.asked_at.values(), default=-math.inf) + EVERY - time.monotonic())
+
+    def checked(self, path: object) -> int:
+        self.paths.add(path)
+        self.asked_at[len(self.asked_at)] = time.monotonic()
+        return len(self.asked_at) - 1
+
+    def answered(self, number: int) -> None:
+        assert number not in self.took
+        self.took[number] = time.monotonic() - self.asked_at[number]
 
 
 class Agent:
@@ -36,6 +59,7 @@ class Agent:
         self.consents = 0
         self.broken = asyncio.Event()
         self.no_relay: list[str] = []
+        self.round_trips: RoundTrips | None = None
         self.told_of_packets = False  # by the peer, all the time
         listener = IceListener(
             self._found,
@@ -45,6 +69,7 @@ class Agent:
             lambda: self.told_of_packets,
             self.broken.set,
             self.no_relay.append,
+            lambda: self.round_trips,
         )
         self.connection = IceConnection(options, IceCredentials(ufrag, ufrag * 6), listener)
 
@@ -286,6 +311,24 @@ async def test_consent_is_asked_for_again_and_again_where_the_peer_tells_of_no_p
         one.told_of_packets = False
         await asyncio.sleep(0.6)
         assert one.consents >= before + 3
+
+
+async def test_where_round_trips_are_wanted_each_check_is_sent_once_and_its_answer_told() -> None:
+    """Also while the peer tells of packets."""
+    async with an_agent(ufrag="onea") as one, an_agent(ufrag="twob") as two:
+        one.round_trips, one.told_of_packets = RoundTrips(), True
+        await one.connection.gather_candidates()
+        await two.connection.gather_candidates()
+        one.knows(two, controlling=True)
+        two.knows(one, controlling=False)
+        await two.connection.add(f"candidate:{one.found[0].to_sdp()}")
+        await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
+        await asyncio.sleep(0.6)
+        assert len(one.round_trips.asked_at) >= 5
+        assert len(one.round_trips.took) >= len(one.round_trips.asked_at) - 1
+        assert one.consents >= 5
+        assert len(one.round_trips.paths) == 1
+        assert all(took < EVERY for took in one.round_trips.took.values())
 
 
 async def test_a_check_with_another_password_is_refused() -> None:

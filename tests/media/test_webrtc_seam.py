@@ -95,7 +95,8 @@ def test_a_candidate_still_has(name: str) -> None:
 async def test_every_private_name_that_is_used_is_listed() -> None:
     listed = {name for names in seam.PRIVATE_NAMES.values() for name in names}
     theirs = set(dir(plain_connection())) | set(dir(plain_transport()))
-    classes = (ice.IceConnection, ice_socket.IceSocket, secure.SecurePath, DtlsCertificate, identity.IdentityStock, secure._IceTransport)
+    sockets = (ice_socket.IceSocket, ice_socket._SingleTransmission)
+    classes = (ice.IceConnection, *sockets, secure.SecurePath, DtlsCertificate, identity.IdentityStock, secure._IceTransport)
     ours = {name for cls in classes for name in own_names(cls)} - theirs
     modules = (ice, ice_socket, identity, secure)
     assert {name for module in modules for name in private_attributes(module)} - ours - listed == set()
@@ -174,7 +175,8 @@ def test_our_certificate_is_made_by_the_library_and_has_a_sha_256_digest() -> No
 
 async def test_the_queue_of_dtls_datagrams_is_limited() -> None:
     """Attack: somebody sends DTLS-like datagrams before the handshake, until memory is full."""
-    told = secure.PathListener(lambda data, control: None, lambda: None, lambda: False, lambda: None, lambda: None, lambda why: None)
+    nothing, no = (lambda: None), (lambda: False)
+    told = secure.PathListener(lambda data, control: None, nothing, no, nothing, nothing, lambda why: None, nothing)
     path = secure.SecurePath(PortOptions(), DtlsIdentity.create(), told, lambda candidate: None)
     for _ in range(10_000):
         path.ice.dtls_received(b"\x16", ("192.0.2.1", 1))

@@ -160,6 +160,11 @@ class Inbound:
         return self._lost_before + (self._source.lost if self._source else 0)
 
     @property
+    def transit(self) -> float | None:
+        """How long the last packet took [s], by the peer's clock and ours: only changes mean anything. ``None`` before the first one."""
+        return self._source.transit if self._source else None
+
+    @property
     def jitter_ms(self) -> float | None:
         """Interarrival jitter; ``None`` before the first packet."""
         return self._source.jitter_ms if self._source else None

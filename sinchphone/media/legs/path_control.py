@@ -6,7 +6,7 @@
     arrived <- packets of the peer           feedback of ours -> transmit
 
 Where both ends agreed on it, each packet has a number and the peer tells when each one came (transport-wide feedback, draft-holmer-rmcat);
-else what its receiver reports say must do.
+else what its receiver reports say must do, and the round trips of checks where these are sent (ICE).
 """
 
 import math
@@ -17,11 +17,12 @@ from dataclasses import replace
 from typing import Final
 
 from sinchphone.protocol.congestion.allocation import Demand, Priority, allocate
-from sinchphone.protocol.congestion.controller import UNTOLD, CongestionController
+from sinchphone.protocol.congestion.controller import FLOOR, UNTOLD, CongestionController
 from sinchphone.protocol.congestion.feedback_schedule import FeedbackSchedule
 from sinchphone.protocol.congestion.history import SentPackets
 from sinchphone.protocol.congestion.link_rate import FASTEST_TOLD
 from sinchphone.protocol.congestion.meters import ArrivalMeter, ReportMeter
+from sinchphone.protocol.congestion.round_trips import CHECK_BYTES, RoundTripMeter
 from sinchphone.protocol.rtp.packet import ReportBlock, pad_packet, padding_bytes
 from sinchphone.protocol.rtp.sequence import SEQUENCES
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_BYTES, Arrivals, TransportFeedback, number_packet, packet_number
@@ -43,6 +44,11 @@ _FAST: Final = 2.0  # times as fast as what is sent is a link that carries some 
 _FIRST_SECONDS: Final = 0.6  # in which the sound shows what it needs, and the peer how fast the path is
 _PADDED: Final = 5  # packets of a second, at most
 _ROOMY: Final = 1 << 20
+_SENDING_SECONDS: Final = 1.0  # after the last packet
+_LOSS_SECONDS: Final = 3.0  # of reports whose loss is taken together: one of 50 packets is much by chance;
+_KNOWN_LOSSES: Final = 12  # or the last one, where they are rarer
+_LONG_WAIT: Final = 0.1  # [s]
+_DOUBTS: Final = 3  # then checks are treated in another way than what is sent
 
 
 class PathControl:
@@ -73,6 +79,12 @@ class PathControl:
         self._told = False  # something of the path
         self._asked_at: float | None = None  # first for what is left
         self._arrivals = Arrivals()
+        self._sent_at = -math.inf
+        self._octets = 0  # that were sent in all
+        self._trips = RoundTripMeter()
+        self._checked: object = None  # the path that they are of
+        self._lost: deque[tuple[float, float]] = deque(maxlen=_KNOWN_LOSSES)  # shares that reports told of, and when
+        self._doubts = 0  # reports in a row that tell of a queue in which no check waited
 
     def demand(self, ssrc: int, demand: Demand | None) -> None:
         """What the stream of that SSRC can make use of from now on; ``None``: it sends nothing any more."""
@@ -85,6 +97,8 @@ class PathControl:
     def share(self, ssrc: int) -> float:
         """What a stream that has told its demand may send [bit/s], headers included: sound first, pictures what is left."""
         budget = max(self._controller.budget, UNTOLD) if self._is_untold() else self._controller.budget
+        if self._trips.are_missed:
+            budget = min(budget, FLOOR)
         again = min(self._resent_rate(), _RESENT_MOST * budget)
         return allocate(min(budget - again, self._bound()), self._demands).get(ssrc, 0.0)
 
@@ -123,7 +137,8 @@ class PathControl:
     def resend(self, packet: bytes) -> None:
         """Send an RTP packet that was sent before, if there is room for it and the next new one: not in a queue that others keep full."""
         size = len(packet) + BELOW_BYTES
-        if 2 * size <= self.room and not self._controller.is_beside_others(self._clock()):
+        now = self._clock()
+        if 2 * size <= self.room and not self._controller.is_beside_others(now) and not self._is_overdue(now):
             self._resent.append((self._clock(), size))
             self.send(packet)
 
@@ -209,7 +224,12 @@ class PathControl:
     @property
     def is_held(self) -> bool:
         """Whether what is sent now stands in a queue of ours for so long that it comes too late."""
-        return self._controller.is_held(self._clock())
+        now = self._clock()
+        return self._controller.is_held(now) or self._is_overdue(now)
+
+    def _is_overdue(self, now: float) -> bool:
+        """Whether answers to checks stay away as if a long queue stood there."""
+        return self._trips.has_asked and self.measures_round_trips and self._trips.is_overdue(self._loss(now), now)
 
     @property
     def is_shared(self) -> bool:
@@ -252,6 +272,8 @@ class PathControl:
             self._number = (self._number + 1) % SEQUENCES
         if not math.isinf(self._most):
             self._note_spent(size)
+        self._sent_at = now
+        self._octets += size
         if not self._transmit(packet):
             return False
         self._sent_bytes[ssrc] += size
@@ -297,9 +319,66 @@ class PathControl:
         if meter is None:
             return
         round_trip = None if round_trip_ms is None else round_trip_ms / 1000
+        self._lost.append((block.fraction_lost / 256, now))
         sample = meter.report(block.highest_sequence, block.fraction_lost / 256, round_trip, now)
         if sample is None or self._is_fed_back(now):
             return
         self._told = True
+        self._doubts = self._doubts + 1 if sample.queue > _LONG_WAIT and self._trips.sees_none else 0
+        if self._are_trips_believed(now):
+            return
         if self._controller.judge(sample, now):
             meter.rebase()
+
+    # round trips of checks, where the peer doesn't tell of each packet
+
+    @property
+    def measures_round_trips(self) -> bool:
+        """Whether nothing else tells of the path soon enough, and something is sent."""
+        now = self._clock()
+        begun = now if self._begun_at is None else self._begun_at
+        is_told = self._extension is not None and (self._fed_back_at is not None or now - begun <= _UNTOLD_SECONDS)
+        return not is_told and (self._trips.has_just_begun or now - self._sent_at < _SENDING_SECONDS)
+
+    def came(self, transit: float) -> None:
+        """A packet of the peer took so long [s], by a clock of its own."""
+        self._trips.came(transit, self._clock())
+
+    def check_in(self) -> float:
+        """How long until a check should be sent [s]; infinite where none is needed here."""
+        if not self.measures_round_trips:
+            return math.inf
+        return self._trips.check_in(min(self._most, self._controller.budget), self._clock())
+
+    def checked(self, path: object) -> int:
+        """A check goes out over ``path``; its number. What is known of another path isn't of this one."""
+        if path != self._checked:
+            self._checked, self._trips = path, RoundTripMeter(after=self._trips.asked_last)
+        now = self._clock()
+        if not math.isinf(self._most):
+            self._controls.append((now, CHECK_BYTES))
+            self._note_spent(CHECK_BYTES)
+        self._octets += CHECK_BYTES
+        return self._trips.asked(self._octets, now)
+
+    def answered(self, number: int) -> None:
+        """The answer to the check of that number has come."""
+        now = self._clock()
+        sample = self._trips.answered(number, self._octets, self._rate_of_all(now), self._loss(now), now)
+        if sample is None or not self.measures_round_trips or not self._are_trips_believed(now) or self._is_fed_back(now):
+            return
+        self._told = True
+        if self._controller.judge(sample, now):
+            self._trips.rebase()
+
+    def _are_trips_believed(self, now: float) -> bool:
+        """Whether the last checks tell more of the path than reports."""
+        return self._trips.is_fresh(now) and self._doubts < _DOUBTS
+
+    def _rate_of_all(self, now: float) -> float:
+        return sum(sent.rate(now) for sent, _ in self._by_ssrc.values())
+
+    def _loss(self, now: float) -> float:
+        """What the last reports told of."""
+        lately = [share for share, at in self._lost if now - at < _LOSS_SECONDS] or [share for share, _ in self._lost][-1:]
+        return sum(lately) / len(lately) if lately else 0.0

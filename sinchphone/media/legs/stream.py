@@ -122,6 +122,8 @@ class Stream:
         self._line_bytes += len(data) + BELOW_BYTES
         self.path.arrived(data, self._outbound.ssrc, self._cname)
         if self._inbound.take(data):
+            if self.path.measures_round_trips and self._inbound.transit is not None:
+                self.path.came(self._inbound.transit)
             if not self._heard:
                 self._heard = True
                 self._tell(FirstPacket())
@@ -154,6 +156,21 @@ class Stream:
     def carry(self, heard: DecodedFrame) -> None:
         """Encode and send the sound of another leg's packet."""
         self._outbound.carry(heard)
+
+    def check_in(self) -> float:
+        """How long until the path should be measured by a check [s]; infinite where it needs none."""
+        return self.path.check_in()
+
+    def checked(self, path: object) -> int:
+        """A check goes out over ``path``; its number."""
+        number = self.path.checked(path)
+        self._outbound.follow_path()  # an answer may be missing
+        return number
+
+    def answered(self, number: int) -> None:
+        """The answer to the check of that number has come."""
+        self.path.answered(number)
+        self._outbound.follow_path()
 
     def report(self) -> bytes:
         """The RTCP packet for this moment (RFC 3550 6.4)."""

@@ -89,7 +89,13 @@ class WebRtcPort:
         self._video: VideoStream | None = None  # once pictures were agreed on
         local = self._identity.local
         told = PathListener(
-            self._packet_received, self._consent_received, self._peer_receives, self._peer_closed, self._path_broke, self._relay_missed
+            self._packet_received,
+            self._consent_received,
+            self._peer_receives,
+            self._peer_closed,
+            self._path_broke,
+            self._relay_missed,
+            lambda: self._stream,
         )
         self._path = SecurePath(options, self._identity, told, lambda candidate: self._candidate_found(candidate, local))
         self._stream = Stream(local.ssrc, local.cname, self._transmit, self._events.put, self._leg, max_kbps=options.max_kbps)

@@ -18,7 +18,7 @@ from sinchphone.media.network import srtp_library
 from sinchphone.media.network.simulated_line import LineSimulator
 from sinchphone.media.port import PacketTap, PortOptions
 from sinchphone.media.webrtc import seam
-from sinchphone.media.webrtc.ice.agent import IceConnection, IceCredentials, IceListener
+from sinchphone.media.webrtc.ice.agent import IceConnection, IceCredentials, IceListener, RoundTripWatch
 from sinchphone.media.webrtc.identity import IDENTITIES, DtlsIdentity
 from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio
 from sinchphone.protocol.rtp.packet import is_rtcp
@@ -41,6 +41,7 @@ class PathListener:
     closed: Callable[[], None]  # the peer closed its DTLS side
     broken: Callable[[], None]  # the socket in use is gone; new ICE may find another
     no_relay: Callable[[str], None]  # no TURN server took us: why
+    round_trips: Callable[[], RoundTripWatch | None]  # who measures the path by its checks
 
 
 class SecurePath:
@@ -73,8 +74,11 @@ class SecurePath:
         def receives() -> bool:
             return self.ice is ice and told.receives()
 
+        def round_trips() -> RoundTripWatch | None:
+            return told.round_trips() if self.ice is ice else None
+
         take = self._take if self._line is None else partial(self._line.carry, on=self._take)
-        listener = IceListener(on_candidate, take, self._below.put, told.alive, receives, broken, told.no_relay)
+        listener = IceListener(on_candidate, take, self._below.put, told.alive, receives, broken, told.no_relay, round_trips)
         ice = IceConnection(self._options, IceCredentials(local.ufrag, local.password), listener)
         return ice
 

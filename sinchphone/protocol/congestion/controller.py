@@ -42,6 +42,7 @@ _SHALLOW: Final = 0.3  # [s] until it's so short nothing is sent at all,
 _LONGEST_HOLD: Final = 0.6  # [s] for no longer
 _CUT: Final = 0.5  # of the rate, each second that a queue doesn't get shorter
 _PATIENCE, _LOOKS = 2.0, 3  # [s] of sending less, and looks at it, then a queue that stays isn't ours
+_MISTAKEN: Final = 0.8  # of what it was taken for is a capacity that nothing drained yet
 _GONE: Final = 0.15  # of what should have drained by then
 _STAYS: Final = 1.2  # of the time in which a queue of ours would be gone, at what the link carried of late,
 _STAYS_SECONDS: Final = 0.1  # and a moment more, and it isn't
@@ -190,7 +191,15 @@ class CongestionController:
         else:
             episode.drained += since * max(0.0, 1 - sample.sent / max(episode.capacity, 1.0))
             episode.expected += since * max(0.0, 1 - sample.sent / max(self._others.best, 1.0))
-            fills = sample.queue > _QUEUE and sample.growth > -_GROWTH  # a queue that drains well may be empty for moments
+            seen = sample.delay if sample.is_coarse else sample.queue
+            fills = seen > _QUEUE and sample.growth > -_GROWTH  # a queue that drains well may be empty for moments
+            if sample.is_coarse and capacity < _MISTAKEN * episode.capacity and fills:
+                episode.begun_at, episode.queue, episode.drained, episode.looks = (
+                    now,
+                    sample.queue,
+                    0.0,
+                    0,
+                )  # more was sent until now, not less
             if fills or capacity > episode.capacity:
                 episode.capacity = capacity
         episode.looks += 1
@@ -202,7 +211,12 @@ class CongestionController:
             self._others.found(now)
             return self._give_way(sample, now)
         if self._is_overdue(sample, episode):
-            if since < _OFTEN and sample.queue > max(_QUEUE, _STILL * episode.longest) and sample.growth > -_GROWTH:
+            if (
+                since < _OFTEN
+                and not sample.is_coarse
+                and sample.queue > max(_QUEUE, _STILL * episode.longest)
+                and sample.growth > -_GROWTH
+            ):
                 self._others.found(now)
                 return self._give_way(sample, now)
             if sample.queue < _QUEUE and abs(sample.growth) < _GROWTH and not self._others.are_there(now):

@@ -43,6 +43,7 @@ class PathSample:
     link: float | None = None  # rate of the narrowest link, whoever uses it; infinite where it's too fast to be told
     others: float = 0.0  # the share of the link that packets of others had,
     shared_link: float = 0.0  # and its rate then; 0 where nothing tells
+    is_coarse: bool = False  # between two samples a queue may have grown to any length
 
 
 class ArrivalMeter:

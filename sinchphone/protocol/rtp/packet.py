@@ -230,6 +230,11 @@ class Reception:
         return max(0, self.expected - self.received)
 
     @property
+    def transit(self) -> float | None:
+        """When the last packet came by our clock, less when it was sent by its own [s]; ``None`` before the first one."""
+        return None if self._transit is None else self._transit / self.rate
+
+    @property
     def jitter_ms(self) -> float:
         """The interarrival jitter."""
         return self._jitter / self.rate * 1000

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -110,5 +110,53 @@ async def test_we_call_stock_aiortc() -> None:
             await stock.pc.setLocalDescription(await stock.pc.createAnswer())
             await peer.port.accept(Description("answer", stock.pc.localDescription.sdp))
             await hear_each_other(peer, stock)
+        finally:
+            await stock.close()
+
+
+class NarrowTransport:
+    """A socket whose datagrams pass a link of so many kbit/s, one after the other; what would wait for more than a second is dropped."""
+
+    def __init__(self, transport: Any, kbps: float) -> None:
+        self._transport, self._kbps = transport, kbps
+        self._free_at = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    @property
+    def waiting_s(self) -> float:
+        return max(0.0, self._free_at - time.monotonic())
+
+    def sendto(self, data: bytes, address: Any) -> None:
+        waits = self.waiting_s
+        if waits < 1.0:
+            self._free_at = time.monotonic() + waits + (len(data) + 28) * 8e-3 / self._kbps
+            asyncio.get_running_loop().call_later(self._free_at - time.monotonic(), self._transport.sendto, data, address)
+
+
+@pytest.mark.usefixtures("stock_uses_loopback")
+async def test_the_queue_of_a_link_that_narrows_is_told_by_round_trips_and_drained() -> None:
+    async with a_peer(WebRtcPort(HERE)) as peer:
+        stock = Stock()
+        try:
+            await stock.pc.setRemoteDescription(RTCSessionDescription((await peer.port.offer()).sdp, "offer"))
+            await peer.trickle_to(stock.add)
+            await stock.pc.setLocalDescription(await stock.pc.createAnswer())
+            await peer.port.accept(Description("answer", stock.pc.localDescription.sdp))
+            await peer.wait_for(Connected)
+            await talk(150, (peer, 440))
+            stream = peer.port._stream
+            assert stream.path.measures_round_trips
+            assert stream.path._trips.is_fresh(time.monotonic()), "checks are answered"
+            (pair,) = peer.port._path.ice._nominated.values()
+            narrow = NarrowTransport(pair.protocol.transport, 24)
+            pair.protocol.transport = cast(Any, narrow)
+            waits = []
+            for _ in range(20):
+                await talk(15, (peer, 440))
+                waits.append(narrow.waiting_s)
+            assert max(waits) > 0.2
+            assert np.median(waits[-7:]) < 0.1
         finally:
             await stock.close()

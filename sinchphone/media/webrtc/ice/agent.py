@@ -15,7 +15,7 @@ import socket
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sinchphone.errors import RELAY_ONLY
 from sinchphone.hosts import join_host
@@ -44,6 +44,19 @@ _CONSENT_SURE_SECONDS: Final = 4.0  # while the peer tells of packets of ours: w
 _CLOSE_SECONDS: Final = 1.0
 
 
+class RoundTripWatch(Protocol):
+    """Who measures the path by how long its checks take."""
+
+    def check_in(self) -> float:
+        """How long until a check should be sent [s]; infinite where none is needed."""
+
+    def checked(self, path: object) -> int:
+        """A check goes out over ``path``; its number."""
+
+    def answered(self, number: int) -> None:
+        """The answer to that one has come."""
+
+
 @quick_dataclass(frozen=True, slots=True)
 class IceListener:
     """Who is told what happens on one connection. Nothing here may raise."""
@@ -55,6 +68,7 @@ class IceListener:
     receives: Callable[[], bool]  # whether the peer has told of packets that came over this connection since this was asked before
     broken: Callable[[], None]  # the socket in use is gone
     no_relay: Callable[[str], None]  # TURN servers were given, and none of them took us: why
+    round_trips: Callable[[], RoundTripWatch | None]  # who measures this path; None where it isn't the one in use
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -291,19 +305,42 @@ class IceConnection(seam.Connection):
     async def query_consent(self) -> None:
         """Ask the peer again and again whether it still wants us (RFC 7675); each yes is told. An answer may take longer than the pause.
 
-        While its reports say that packets of ours come, the path is known to work: then it's asked seldom.
+        While its reports say that packets of ours come, the path is known to work: then it's asked seldom. Where the path is measured by
+        round trips, it's asked whenever one is needed.
         """
         interval = min(_CONSENT_SECONDS, self._options.lost_after_s / 4)
-        asked_at = -math.inf
+        asked_at, look_at = -math.inf, time.monotonic() + _varied(interval)
         while True:
-            await asyncio.sleep(interval * random.uniform(0.8, 1.2))
+            await asyncio.sleep(max(0.0, min(look_at - time.monotonic(), self._check_in())))
             pair = self._nominated.get(COMPONENT)
             if pair is None or self._broken:
                 return
             now = time.monotonic()
-            if not self._listener.receives() or now - asked_at >= _CONSENT_SURE_SECONDS:
-                asked_at = now
-                self._beside(self._ask_consent(pair), "ice-consent-check")
+            if self._check_in() <= 0:
+                asked_at, look_at = now, now + _varied(interval)
+                self._measure(pair)
+            elif now >= look_at:
+                look_at = now + _varied(interval)
+                if math.isinf(self._check_in()) and (not self._listener.receives() or now - asked_at >= _CONSENT_SURE_SECONDS):
+                    asked_at = now
+                    self._beside(self._ask_consent(pair), "ice-consent-check")
+
+    def _check_in(self) -> float:
+        watch = self._listener.round_trips() if self.remote_password is not None else None
+        return math.inf if watch is None else watch.check_in()
+
+    def _measure(self, pair: seam.CandidatePair) -> None:
+        """Ask for consent once, and tell how long the answer takes."""
+        watch, password, protocol = self._listener.round_trips(), self.remote_password, pair.protocol
+        assert watch is not None and password is not None and isinstance(protocol, IceSocket), "all sockets are ours"
+        number = watch.checked((protocol.id, pair.remote_addr))
+
+        def answered() -> None:
+            self._listener.consent()
+            if self._listener.round_trips() is watch:
+                watch.answered(number)
+
+        protocol.ask_once(self.build_request(pair, nominate=False), pair.remote_addr, password.encode(), answered)
 
     async def _ask_consent(self, pair: seam.CandidatePair) -> None:
         if self.remote_password is not None:
@@ -403,3 +440,8 @@ class IceConnection(seam.Connection):
         closing = start_task(super().close(), name="ice-close")
         self._progress.set()
         await asyncio.wait([closing], timeout=_CLOSE_SECONDS)
+
+
+def _varied(seconds: float) -> float:
+    """About so many, lest many checks come at once (RFC 7675 5.1)."""
+    return seconds * random.uniform(0.8, 1.2)

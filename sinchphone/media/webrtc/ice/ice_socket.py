@@ -1,12 +1,14 @@
 """A socket of the ICE agent: STUN, DTLS and SRTP come to one address."""
 
 import struct
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sinchphone.media.webrtc import seam
 
+_MOST_CHECKS: Final = 32  # whose answers are waited for
 MALFORMED: Final = (ValueError, KeyError, IndexError, AssertionError, struct.error)  # what aioice's STUN parser lets out
 
 
@@ -19,6 +21,7 @@ class IceSocket(seam.StunProtocol):
         self._media, self._dtls = media, dtls
         self.mapped: dict[tuple[str, int], tuple[str, int]] = {}  # how each peer address saw this socket
         self._is_gone = False
+        self._checks: deque[bytes] = deque()  # transactions whose answers may still come
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         """Anything that is none of the three, or broken, is dropped: anybody can send it."""
@@ -48,7 +51,38 @@ class IceSocket(seam.StunProtocol):
     ) -> tuple[seam.StunMessage, tuple[str, int]]:
         """A STUN transaction; keeps the mapped address of the answer."""
         response, source = await super().request(request, addr, integrity_key, retransmissions)
+        self._note_mapped(response, addr)
+        return response, source
+
+    def ask_once(self, request: seam.StunMessage, addr: tuple[str, int], integrity_key: bytes, answered: Callable[[], None]) -> None:
+        """Send a request that isn't repeated (RFC 7675 5.1); ``answered`` is called in the moment of an authentic answer, be it late."""
+        request.add_message_integrity(integrity_key)
+
+        def confirm(response: seam.StunMessage) -> None:
+            if self.transactions.pop(request.transaction_id, None) is not None:
+                self._note_mapped(response, addr)
+                answered()
+
+        self._checks.append(request.transaction_id)
+        if len(self._checks) > _MOST_CHECKS:
+            self.transactions.pop(self._checks.popleft(), None)
+        self.transactions[request.transaction_id] = cast(seam.StunTransaction, _SingleTransmission(integrity_key, confirm))
+        self.send_stun(request, addr)
+
+    def _note_mapped(self, response: seam.StunMessage, addr: tuple[str, int]) -> None:
         mapped = response.attributes.get("XOR-MAPPED-ADDRESS")
         if mapped is not None:
             self.mapped[addr] = mapped
-        return response, source
+
+
+class _SingleTransmission:
+    """All that a StunProtocol asks of a transaction: where responses go that carry its id."""
+
+    def __init__(self, integrity_key: bytes, confirm: Callable[[seam.StunMessage], None]) -> None:
+        self._integrity_key = integrity_key
+        self._confirm = confirm
+
+    def response_received(self, message: seam.StunMessage, _addr: tuple[str, int]) -> None:
+        """An error is no consent, and what isn't signed comes from anybody."""
+        if message.message_class is seam.StunClass.RESPONSE and message.check_message_integrity(self._integrity_key):
+            self._confirm(message)
