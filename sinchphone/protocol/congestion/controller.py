@@ -194,12 +194,8 @@ class CongestionController:
             seen = sample.delay if sample.is_coarse else sample.queue
             fills = seen > _QUEUE and sample.growth > -_GROWTH  # a queue that drains well may be empty for moments
             if sample.is_coarse and capacity < _MISTAKEN * episode.capacity and fills:
-                episode.begun_at, episode.queue, episode.drained, episode.looks = (
-                    now,
-                    sample.queue,
-                    0.0,
-                    0,
-                )  # more was sent until now, not less
+                episode.begun_at, episode.queue = now, sample.queue  # more was sent until now, not less
+                episode.drained, episode.looks = 0.0, 0
             if fills or capacity > episode.capacity:
                 episode.capacity = capacity
         episode.looks += 1

@@ -18,7 +18,7 @@ from sinchphone.protocol.congestion.meters import PathSample
 from sinchphone.protocol.congestion.queueing import QueueDelay
 
 CHECK_BYTES: Final = 116  # of one, with headers
-_SHARE: Final = 0.05  # of what may be sent is for checks,
+_CHECKS_SHARE: Final = 0.05  # of what may be sent is for checks,
 _OFTEN, _SELDOM = 0.4, 1.0  # [s] between two of them,
 _CLOSE: Final = 0.3  # [s] while a queue may stand there,
 _DOUBTED: Final = 0.12  # [s] or after one whose answer is
@@ -112,7 +112,7 @@ class RoundTripMeter:
         if not self._checks:
             return 0.0
         last, waiting = self._checks[-1], self._waiting(now)
-        pause = min(_SELDOM, max(_OFTEN, CHECK_BYTES * 8 / (_SHARE * budget)))
+        pause = min(_SELDOM, max(_OFTEN, CHECK_BYTES * 8 / (_CHECKS_SHARE * budget)))
         if self.asked_last - self._before < _AT_FIRST:
             pause = _CLOSE
         if self._last is not None and (self._last.waited or 0.0) > _LATE:
