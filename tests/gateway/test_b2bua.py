@@ -7,7 +7,7 @@ import pytest
 
 from sinchphone.gateway.bridging import forking, lifetime
 from sinchphone.gateway.call_facts import Failure
-from sinchphone.gateway.legs.leg import Answered, BranchRings, DigitPressed, Early, Gone, Reoffered, Ringing, Trickled
+from sinchphone.gateway.legs.leg import AnswerChanged, Answered, BranchRings, DigitPressed, Early, Gone, Reoffered, Ringing, Trickled
 from sinchphone.gateway.legs.reasons import ELSEWHERE, CallEnding
 from sinchphone.gateway.relay.relay import BranchCandidate, Side, SideConnected, SideDigitHeard, SideLost, SideSilent
 from sinchphone.gateway.routing.routing import Refuse, Terms, ToUser
@@ -399,6 +399,20 @@ async def test_who_is_held_is_told_and_told_again_when_it_is_over(calls: Any, ma
     held = Side.CALLED if holder is Side.CALLER else Side.CALLER
     assert [order[:2] for order in call.relay.orders if order[0] in ("propose", "settle")] == [("propose", held), ("settle", held)] * 2
     assert ("reoffered", "v=0 anew") not in holding.orders
+
+
+@pytest.mark.parametrize("side", list(Side))
+async def test_who_answers_a_refresh_by_something_else_is_offered_anew_and_heard_as_it_says(calls: Any, make_leg: Any, side: Side) -> None:
+    call, leg = await answered(calls, make_leg)
+    moved, other = (call.caller, leg) if side is Side.CALLER else (leg, call.caller)
+    moved.say(AnswerChanged())
+    await moved.until(("reoffered", "v=0 anew"))
+    moved.say(AnswerChanged(), Reoffered(sdp="v=0 there"))
+    async with asyncio.timeout(5):
+        while moved.orders.count(("reoffered", "v=0 anew")) < 2:
+            await asyncio.sleep(0.01)
+    assert [order[:3] for order in call.relay.orders if order[0] == "settle"] == [("settle", side, "v=0 agreed")] * 2
+    assert ("reoffered", "v=0 anew") not in other.orders
 
 
 async def test_who_answers_that_it_holds_as_well_is_told_to_the_other(calls: Any, make_leg: Any) -> None:

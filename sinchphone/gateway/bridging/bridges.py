@@ -25,6 +25,7 @@ from sinchphone.gateway.bridging.local_ends.audio_bridge import AudioBridge
 from sinchphone.gateway.bridging.local_ends.local_end import LocalEnd
 from sinchphone.gateway.bridging.transfer import transfer
 from sinchphone.gateway.legs.leg import (
+    AnswerChanged,
     Answered,
     BranchRings,
     DigitPressed,
@@ -201,6 +202,8 @@ class LocalBridge:
             case Reoffered(sdp=sdp):
                 if await self._at.renew(sdp, held=not self._caller.hears):
                     self._note_hold()
+            case AnswerChanged():
+                self._hold_news.repeat()
             case TransferAsked():
                 self._lifetime.spawn(transfer(self._at.leg, self._caller.caller, event, self._lifetime.leg_id_of), "transfer")
             case DigitPressed(digit=digit, duration_ms=duration_ms):

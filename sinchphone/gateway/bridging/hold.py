@@ -32,11 +32,17 @@ class HoldNews:
         """``offer`` makes the side a new offer: whether it is held. Raises MediaError where that is refused."""
         self._offer = offer
         self.held = self._told = False
+        self._is_due = False  # whatever it was told
         self._news = asyncio.Event()
 
     def changed(self, *, held: bool) -> None:
         """The other side holds, or doesn't any more."""
         self.held = held
+        self._news.set()
+
+    def repeat(self) -> None:
+        """Tell it once more: the side answers otherwise than it did."""
+        self._is_due = True
         self._news.set()
 
     def forget(self) -> None:
@@ -48,13 +54,13 @@ class HoldNews:
         while True:
             await self._news.wait()
             self._news.clear()
-            if self.held == self._told:
+            if self.held == self._told and not self._is_due:
                 continue
-            self._told = held = self.held
+            self._told, self._is_due = self.held, False
             try:
-                await self._offer(held)
+                await self._offer(self._told)
             except LocalProtocolError:
-                self._told = not held
+                self._is_due = True
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), AGAIN_SECONDS)
                 self._news.set()

@@ -16,7 +16,18 @@ from sinchphone.audio.levels.level import dbfs
 from sinchphone.exchange.destinations.backend_calls import SimulatedCallState, SimulatedCallStatus, SimulatedCallWish
 from sinchphone.exchange.destinations.parties import Recording, Sequence, Silence, Tone
 from sinchphone.gateway.call_facts import Failure
-from sinchphone.gateway.legs.leg import Answered, BranchRings, DigitPressed, Early, Gone, Reoffered, Ringing, TransferAsked, Trickled
+from sinchphone.gateway.legs.leg import (
+    AnswerChanged,
+    Answered,
+    BranchRings,
+    DigitPressed,
+    Early,
+    Gone,
+    Reoffered,
+    Ringing,
+    TransferAsked,
+    Trickled,
+)
 from sinchphone.gateway.legs.reasons import NO_ANSWER
 from sinchphone.gateway.local_channel.legs import LocalCaller
 from sinchphone.media.port import PortDigitHeard
@@ -109,7 +120,7 @@ class SimulatedPhone:
                     self._answered.set()
                 case Gone(failure=failure):
                     self._failure = self._failure or failure
-                case Ringing() | BranchRings() | Early() | Trickled() | Reoffered() | DigitPressed() | TransferAsked():
+                case Ringing() | BranchRings() | Early() | Trickled() | Reoffered() | AnswerChanged() | DigitPressed() | TransferAsked():
                     pass
                 case _:
                     assert_never(event)

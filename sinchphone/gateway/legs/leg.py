@@ -67,6 +67,11 @@ class Reoffered:
     sdp: str | None = field(repr=False)
 
 
+@quick_dataclass(frozen=True, slots=True)
+class AnswerChanged:
+    """The other side has answered what was agreed on by something else: it is to be offered anew."""
+
+
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
 class DigitPressed:
     """The other side sent a digit by signaling (SIP INFO)."""
@@ -93,7 +98,7 @@ class Gone:
     moved: tuple[SipAddress, ...] = ()
 
 
-LegEvent: TypeAlias = Ringing | BranchRings | Early | Answered | Trickled | Reoffered | DigitPressed | TransferAsked | Gone
+LegEvent: TypeAlias = Ringing | BranchRings | Early | Answered | Trickled | Reoffered | AnswerChanged | DigitPressed | TransferAsked | Gone
 
 
 class Leg(Protocol):

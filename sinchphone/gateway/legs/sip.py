@@ -180,6 +180,8 @@ class _SipLeg:
                 return told.Answered(sdp=sdp)
             case sip.SipReoffered(sdp):
                 return told.Reoffered(sdp=sdp)
+            case sip.SipAnswerChanged():
+                return told.AnswerChanged()
             case sip.SipDigitHeard(digit, duration_ms):
                 return told.DigitPressed(digit=digit, duration_ms=duration_ms)
             case sip.SipReferred(target, replaces):

@@ -12,6 +12,7 @@ from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.vocabulary import (
     Refused,
+    SipAnswerChanged,
     SipAnswered,
     SipDigitHeard,
     SipEarly,
@@ -26,6 +27,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 
 __all__ = [
     "Refused",
+    "SipAnswerChanged",
     "SipAnswered",
     "SipCall",
     "SipDigitHeard",

@@ -147,6 +147,16 @@ async def test_an_answer_to_our_offer_may_change_the_codec(lab: Lab, kept: Kept,
 
 
 @ENDS
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"], ids=["port", "address"])
+async def test_an_answer_to_our_offer_may_name_another_place(lab: Lab, kept: Kept, side: Side, other: str, host: str) -> None:
+    made = await talk(lab, kept, side, other)
+    offer = await made.call.relay.propose(side)
+    await made.phone.move(host)
+    await made.call.relay.settle(side, await made.phone.answer(offer))
+    await made.goes_both_ways()
+
+
+@ENDS
 @pytest.mark.parametrize(
     "wrong",
     [

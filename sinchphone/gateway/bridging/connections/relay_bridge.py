@@ -16,6 +16,7 @@ from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.transfer import transfer
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.leg import (
+    AnswerChanged,
     Answered,
     BranchRings,
     DigitPressed,
@@ -115,6 +116,8 @@ class RelayBridge:
                 await self._relay.add_candidate(side, candidate, branch=branch)
             case Reoffered(sdp=sdp):
                 await self._renew(side, leg, sdp)
+            case AnswerChanged():
+                self._hold_news[side].repeat()
             case TransferAsked():
                 self._lifetime.spawn(transfer(leg, self._leg_of(side.other), event, self._lifetime.leg_id_of), "transfer")
             case DigitPressed(digit=digit, duration_ms=duration_ms):

@@ -16,6 +16,7 @@ from sinchphone.gateway.bridging.key_presses import DigitPath, KeyPresses
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.transfer import transfer
 from sinchphone.gateway.legs.leg import (
+    AnswerChanged,
     Answered,
     BranchRings,
     DigitPressed,
@@ -150,6 +151,8 @@ class LocalEnd:
                 await self.port.accept(Description("answer", sdp))
             case Reoffered(sdp=sdp):
                 await self._renew(sdp)
+            case AnswerChanged():
+                self.hold_news.repeat()
             case TransferAsked():
                 self._lifetime.spawn(transfer(self.caller, self.other, event, self._lifetime.leg_id_of), "transfer")
             case DigitPressed(digit=digit, duration_ms=duration_ms):

@@ -130,7 +130,7 @@ class SipSession(SessionState):
         session.invite_key, session.invite = key, invite
         session.dialog = Dialog.of_callee(invite, session.tag)
         session.peer_allows = invite.tokens("Allow")
-        session.remote_sdp = invite.sdp
+        session.remote_sdp = session.answered_offer = invite.sdp
         session.enter(SipPhase.INCOMING, now + options.ring_seconds)
         return session
 

@@ -129,12 +129,20 @@ def _changed(session: SessionState, pending: Pending, response: Response) -> Non
         return
     pending.dialog.refresh_target(response)
     session.timer.agreed(response, session.now)
-    sdp = response.sdp
-    session.remote_sdp = sdp or session.remote_sdp
+    sdp, before = response.sdp, session.remote_sdp
+    session.remote_sdp = sdp or before
     if session.proposal is not None and session.proposal.serial is not None:
-        session.local_sdp = session.proposal.sdp or session.local_sdp
+        session.local_sdp, session.answered_offer = session.proposal.sdp or session.local_sdp, None
         session.proposal = None
         session.effect(v.ReofferDone(sdp))
+    elif sdp is not None and before is not None and _without_origin(sdp) != _without_origin(before):
+        session.answered_offer = None
+        session.tell(v.SipAnswerChanged())
+
+
+def _without_origin(sdp: str) -> list[str]:
+    """The lines of a description but for its version, which some raise with every answer."""
+    return [line for line in sdp.splitlines() if not line.startswith("o=")]
 
 
 def _comes_back_in(session: SessionState, response: Response) -> float | None:
@@ -200,7 +208,7 @@ def _consider(session: SessionState, key: str, request: Request, dialog: Dialog)
         session.reply(key, respond(request, 491))
     elif request.sdp is None and request.method == "UPDATE":
         _accept_change(session, key, request, dialog, None)
-    elif request.sdp is not None and request.sdp == session.remote_sdp and session.local_sdp is not None:
+    elif request.sdp is not None and request.sdp == session.answered_offer and session.local_sdp is not None:
         _accept_change(session, key, request, dialog, session.local_sdp)  # a refresh: nothing changes
     else:
         session.proposal = Proposal(session.now + CHANGE_SECONDS, request.sdp, key=key, request=request)
@@ -218,7 +226,7 @@ def answer_change(session: SessionState, order: v.AnswerReoffer) -> None:
     if proposal.sdp is not None:
         session.proposal = None
         session.remote_sdp = proposal.sdp
-    session.local_sdp = order.sdp
+    session.local_sdp, session.answered_offer = order.sdp, proposal.sdp
     _accept_change(session, proposal.key, proposal.request, dialog, order.sdp)
 
 

@@ -121,6 +121,7 @@ class SessionState:
         self.until: float | None = None  # of the phase
         self.local_sdp: str | None = None
         self.remote_sdp: str | None = None
+        self.answered_offer: str | None = None  # the peer's, where ``local_sdp`` is our answer to it
         self.proposal: Proposal | None = None
         self.repeated: Repeated | None = None  # a 2xx that waits for its ACK
         self.acks: dict[tuple[str, int], Request] = {}  # of 2xx, by the peer's tag and CSeq

@@ -76,6 +76,11 @@ class SipReoffered:
 
 
 @quick_dataclass(frozen=True, slots=True)
+class SipAnswerChanged:
+    """The other side answered a refresh of the session with another description than before: the sound is to be offered anew."""
+
+
+@quick_dataclass(frozen=True, slots=True)
 class SipDigitHeard:
     """A digit in an INFO: one of ``0-9 * # A-D``."""
 
@@ -99,7 +104,9 @@ class SipEnded:
     status: int | None = None
 
 
-SipEvent: TypeAlias = SipRinging | SipEarly | SipAnswered | Refused | SipReoffered | SipDigitHeard | SipReferred | SipEnded
+SipEvent: TypeAlias = (
+    SipRinging | SipEarly | SipAnswered | Refused | SipReoffered | SipAnswerChanged | SipDigitHeard | SipReferred | SipEnded
+)
 
 
 # Orders of the user.

@@ -644,13 +644,6 @@ def test_the_peer_holds_and_our_answer_is_repeated_until_its_ack() -> None:
     assert caller.wait(60) == []
 
 
-def test_the_same_description_again_is_answered_without_asking_anybody() -> None:
-    caller = talking()
-    effects = caller.receive("INVITE", number=1, sdp=ANSWER)
-    assert only(effects, v.Reply).response.sdp == OFFER
-    assert events(effects) == []
-
-
 @pytest.mark.parametrize(("handling", "status"), [("optional", None), ("required", 415)])
 def test_a_change_among_other_parts_is_a_change_and_what_must_be_understood_is_refused(handling: str, status: int | None) -> None:
     caller = talking()
