@@ -1,7 +1,8 @@
 """The one place that makes tasks which belong to no ``asyncio.TaskGroup``."""
 
 import asyncio
-from collections.abc import Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -23,6 +24,14 @@ def start_task(work: Coroutine[Any, Any, Result], *, name: str, among: set[async
         among.add(task)
         task.add_done_callback(among.discard)
     return task
+
+
+async def close_in_turn(*steps: Callable[[], Awaitable[object]]) -> None:
+    """Take each step after the one before, however that one ended: where it raised, or was cancelled, the later ones are taken all the
+    same, and the last of what was raised is raised at the end."""
+    async with AsyncExitStack() as stack:
+        for step in reversed(steps):
+            stack.push_async_callback(step)
 
 
 async def cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:

@@ -46,7 +46,7 @@ from sinchphone.protocol.mxp.public_headers import check_public_headers, decode_
 from sinchphone.signaling.channel import MxpChannel
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement
 from sinchphone.signaling.wire import PUSH_CAPABILITY
-from sinchphone.tasks import start_task
+from sinchphone.tasks import close_in_turn, start_task
 
 MAX_CALLS: Final = 32  # at the same time; further incoming ones are as if we weren't there
 MAX_RECENT_CALLS: Final = 256  # ids that an INVITE can't use again
@@ -114,8 +114,9 @@ class ActiveCalls:
     async def close(self) -> None:
         """Hang up; wait for reports and recordings as long as CLOSE_S. No call comes any more."""
         self._closing = True
-        await asyncio.sleep(0)  # a call that was just made begins, so that it can end
-        await self._transfers.close()
+        await close_in_turn(partial(asyncio.sleep, 0), self._transfers.close, self._end_calls)  # one that was just made begins, and can end
+
+    async def _end_calls(self) -> None:
         tasks = [task for _, task in self._calls.values()]
         for task in tasks:
             task.cancel()

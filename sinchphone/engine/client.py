@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -49,7 +50,7 @@ from sinchphone.signaling.dialect import Domain, Instance
 from sinchphone.signaling.push.inbox import PushCounts
 from sinchphone.signaling.rest.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore, StoredInstance
 from sinchphone.signaling.services.verification import VerificationClient
-from sinchphone.tasks import start_task
+from sinchphone.tasks import cancel_all, close_in_turn, start_task
 
 MAX_UNREAD_EVENTS: Final = 1024
 READY_S: Final = 15.0
@@ -157,7 +158,8 @@ class SinchClient:
 
     async def close(self) -> None:
         """Hang up what calls there are and leave the platform. May be called more than once, inside ``async with`` too: each waits for the
-        end. Does nothing before it is open."""
+        end. Does nothing before it is open. Where it's cancelled, what it waits for at that moment is cut short, and it leaves all the
+        same."""
         if not self._opened.is_set():
             return
         if self._closing:
@@ -165,18 +167,19 @@ class SinchClient:
             return
         self._closing = True
         try:
-            await self._leave()
+            await close_in_turn(
+                self._push.close,
+                *([self._group.leave] if self._group is not None else []),
+                self._calls.close,
+                self._messenger.close,
+                self._hang_up_the_line,
+                self._close_media,
+                self._end_events,
+            )
         finally:
             self._closed.set()
 
-    async def _leave(self) -> None:
-        await self._push.close()
-        if self._group is not None:
-            await self._group.leave()
-        await self._calls.close()
-        await self._messenger.close()
-        await self._hang_up_the_line()
-        await self._close_media()
+    async def _end_events(self) -> None:
         self._events.end()
         await self._listening.close(CLOSE_S)
 
@@ -403,9 +406,7 @@ class SinchClient:
         )
 
     async def _hang_up_the_line(self) -> None:
-        self._runner.cancel()
-        await asyncio.gather(self._runner, return_exceptions=True)
-        await self._link.close()
+        await close_in_turn(partial(cancel_all, [self._runner]), self._link.close)
 
     def _tell(self, event: ClientEvent) -> None:
         """For whoever reads ``events``, and for the listeners."""

@@ -16,6 +16,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from sinchphone.engine.calls.call import Call
@@ -29,7 +30,7 @@ from sinchphone.protocol.names.user_id import is_user_id
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 from sinchphone.signaling.pubsub.client import PayloadReceived, PubSub, SubscriptionResumed
-from sinchphone.tasks import cancel_all, start_task
+from sinchphone.tasks import cancel_all, close_in_turn, start_task
 
 MAX_OTHERS: Final = 15  # everybody sends to each of them; the exchange lets a user have 16 calls
 NEWCOMER_S: Final = 15.0  # so long members may call a newcomer, who doesn't know them
@@ -120,15 +121,19 @@ class GroupCall:
             return
         self._left = True
         try:
-            if self._channel is not None:
-                await cancel_all([self._channel])
-            await asyncio.gather(*(call.hang_up() for call in self.calls))
-            if self._following:
-                await asyncio.wait(self._following, timeout=LEAVE_S)
-            await cancel_all(self._following)
-            await self._link.broadcast.leave([self.name])
+            await close_in_turn(
+                partial(cancel_all, [self._channel] if self._channel is not None else []),
+                self._hang_up_all,
+                partial(cancel_all, self._following),
+                partial(self._link.broadcast.leave, [self.name]),
+            )
         finally:
             self._events.end()
+
+    async def _hang_up_all(self) -> None:
+        await asyncio.gather(*(call.hang_up() for call in self.calls))
+        if self._following:
+            await asyncio.wait(self._following, timeout=LEAVE_S)
 
     async def _until_joined(self) -> None:
         try:

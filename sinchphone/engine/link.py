@@ -26,6 +26,7 @@ from sinchphone.signaling.ocra.dialect import OcraDialect
 from sinchphone.signaling.papi.dialect import PapiDialect
 from sinchphone.signaling.pubsub.client import Interrupted, PayloadReceived, PubSub, SubscriptionResumed
 from sinchphone.signaling.rest.instances import InstanceStore
+from sinchphone.tasks import close_in_turn
 
 PUBSUB_UNREACHED = "the platform's pub/sub network can't be reached"
 RETRY_FIRST_S = 0.1
@@ -171,11 +172,9 @@ class Link:
 
     async def close(self) -> None:
         """Close connections; a platform that is reachable learns that we are gone."""
-        if not self.is_asleep:
-            await self._say_goodbye()
         for network in {self.broadcast, self._signal}:
             _logger.debug("at the broker %s, heartbeats %s", network.counters, network.heartbeats)
-        await self._release()
+        await close_in_turn(*([] if self.is_asleep else [self._say_goodbye]), self._release)
 
     async def _say_goodbye(self) -> None:
         try:
@@ -189,9 +188,7 @@ class Link:
             pass
 
     async def _release(self) -> None:
-        await self.dialect.close()
-        await self.session.close()
-        await self._environment.close()
+        await close_in_turn(self.dialect.close, self.session.close, self._environment.close)
 
     def _is_news(self, fresh: Registration) -> bool:
         return (fresh.profile, fresh.pubsub) != (self.registration.profile, self.registration.pubsub)

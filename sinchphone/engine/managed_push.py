@@ -10,6 +10,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, assert_never
 
 from sinchphone.engine.events.events import ClientEvent, ClientWarning, FellAsleep, PushDropped, PushReceived
@@ -29,7 +30,7 @@ from sinchphone.signaling.push.user_agent import (
     UserAgent,
     UserAgentEvent,
 )
-from sinchphone.tasks import cancel_all, start_task
+from sinchphone.tasks import cancel_all, close_in_turn, start_task
 
 SUBSCRIBE_S: Final = 15.0  # until the push service and the platform have us
 AWAKE_S: Final = 30.0  # after a push; the INVITE takes a moment at most
@@ -104,11 +105,10 @@ class ManagedPush:
 
     async def close(self) -> None:
         """No more pushes; the platform learns it where they were ours."""
-        if self._agent is not None:
-            await self._agent.unsubscribe()  # over its connection, which ends with the tasks
-        await cancel_all(self._tasks)
         if self._agent is None:
+            await cancel_all(self._tasks)
             return
+        await close_in_turn(self._agent.unsubscribe, partial(cancel_all, self._tasks))  # over its connection, which ends with the tasks
         try:
             async with asyncio.timeout(1.0):
                 await self._link.dialect.set_push_profile(None)

@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -88,6 +89,7 @@ from sinchphone.exchange.voice_api.numbers import NumberRoutes
 from sinchphone.hosts import EVERYWHERE, join_host
 from sinchphone.media.clock import Lateness
 from sinchphone.media.thread import MediaThread
+from sinchphone.tasks import close_in_turn
 
 _DRAIN_PAUSE_SECONDS = 0.1  # between two looks whether calls are over
 _REQUESTS_END_SECONDS = 1.0  # for requests that are being served
@@ -242,10 +244,8 @@ class Exchange:
                 await self._gateway.start()
                 await self._configuration.join()
         except BaseException:
-            await self._runner.cleanup()
-            await self._close_gateway()
-            await self._store.close()
-            self._runner = None
+            runner, self._runner = self._runner, None
+            await close_in_turn(runner.cleanup, self._close_gateway, self._store.close)
             raise
         self._lifecycle.ready.set()
 
@@ -302,36 +302,47 @@ class Exchange:
 
     async def close(self, *, replaced: bool = False) -> None:
         """Stop listening and end what runs; clients notice at once, or where it's ``replaced`` by another process as soon as that one
-        listens: else they would compete with it for the port. May be called twice."""
+        listens: else they would compete with it for the port. May be called twice. Where it's cancelled, what it waits for at that
+        moment is cut short, and the rest is ended all the same."""
         runner, where = self._runner, (self._options.host, self.port) if self._runner is not None and self._runner.addresses else None
         self._runner = None
         if runner is None:
             return
         self._lifecycle.is_leaving = replaced
+        try:
+            await close_in_turn(
+                self._settle,  # before another process has the port, and reads
+                *(site.stop for site in runner.sites),
+                *([partial(until_somebody_listens, *where)] if replaced and where is not None else []),
+                partial(self._calls.open.close, _REQUESTS_END_SECONDS),  # what its ends of calls say as they go still reaches the callers
+                self._settle,
+                self._catch_up,
+                self._close_gateway,
+                *([self.rooms.close] if self.rooms is not None else []),
+                self._pushes.close,
+                partial(self._end_requests, runner),
+                self._store.close,
+            )
+        finally:
+            self._recordings.close()
+
+    async def _settle(self) -> None:
         with contextlib.suppress(StoreError):  # it's in the log
-            await self._store.settle()  # before another process has the port, and reads
-        for site in list(runner.sites):
-            await site.stop()
-        if replaced and where is not None:
-            await until_somebody_listens(*where)
-        await self._calls.open.close(_REQUESTS_END_SECONDS)  # first: what its ends of calls say as they go still reaches the callers
-        with contextlib.suppress(StoreError):
             await self._store.settle()
+
+    async def _catch_up(self) -> None:
+        with contextlib.suppress(StoreError):
             await self._store.catch_up()
-        await self._close_gateway()
-        if self.rooms is not None:
-            await self.rooms.close()
-        await self._pushes.close()
-        self._lifecycle.closing.set()
-        self.broker.wake_everybody()
-        self.record.wake_followers()
-        await runner.cleanup()
-        await self._store.close()
-        self._recordings.close()
 
     async def _close_gateway(self) -> None:
         if self._gateway is not None:
             await self._gateway.close()
+
+    async def _end_requests(self, runner: web.AppRunner) -> None:
+        self._lifecycle.closing.set()
+        self.broker.wake_everybody()
+        self.record.wake_followers()
+        await runner.cleanup()
 
     def _parts(self) -> GatewayParts:
         """What the gateway is made of. Raises ConfigError where it would have no sound."""

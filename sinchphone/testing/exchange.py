@@ -1,6 +1,7 @@
 """An exchange of a test's own: on a free port, with nobody in it, gone with the test."""
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,11 @@ class OwnExchange:
         return self
 
     def close(self) -> None:
-        """End its phones and itself."""
-        for phone in reversed(self._phones):
-            phone.close()
-        self._thread.run(self._hosted.close())
+        """End its phones and itself, each whether or not another could be ended; raises what the last raised that couldn't."""
+        with ExitStack() as stack:
+            stack.callback(lambda: self._thread.run(self._hosted.close()))
+            for phone in self._phones:
+                stack.callback(phone.close)
 
     @property
     def url(self) -> str:

@@ -15,8 +15,9 @@ class LoopThread:
     """A loop that runs until ``close``."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="sinchphone fixtures", daemon=True)
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self.loop = self._runner.get_loop()
+        self._thread = threading.Thread(target=self._work, name="sinchphone fixtures", daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, Result], seconds: float = PATIENCE_S) -> Result:
@@ -30,7 +31,10 @@ class LoopThread:
             raise
 
     def close(self) -> None:
-        """End it."""
+        """End it: what still runs there is cancelled, and cleans up; waits PATIENCE_S for that."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(PATIENCE_S)
-        self.loop.close()
+
+    def _work(self) -> None:
+        with self._runner:
+            self.loop.run_forever()

@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,9 +55,8 @@ def sinchphone_backend(request: pytest.FixtureRequest, _sinchphone_threads: "tup
     waits for one."""
     from sinchphone.testing.backend import AppBackend
 
-    backend = AppBackend(_sinchphone_threads[0], _seconds(request)).open()
-    yield backend
-    backend.close()
+    with closing(AppBackend(_sinchphone_threads[0], _seconds(request))) as backend:
+        yield backend.open()
 
 
 @pytest.fixture
@@ -80,11 +80,10 @@ def sinchphone_exchange(
     from sinchphone.testing.exchange import OwnExchange
 
     exchange = OwnExchange(tmp_path / "sinchphone", *_sinchphone_threads, _seconds(request), sinchphone_backend_url)
-    exchange.open()
-    if _BACKEND in request.fixturenames:
-        request.getfixturevalue(_BACKEND).trust(exchange.application_key, exchange.secret)
-    yield exchange
-    exchange.close()
+    with closing(exchange.open()):
+        if _BACKEND in request.fixturenames:
+            request.getfixturevalue(_BACKEND).trust(exchange.application_key, exchange.secret)
+        yield exchange
 
 
 @pytest.fixture

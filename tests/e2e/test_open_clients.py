@@ -126,3 +126,24 @@ async def test_who_waits_until_a_call_is_established_learns_whether_it_was(lines
     declined = await alice.call_user("bob")
     await (await steps.next_call(bob)).decline()
     assert not await asyncio.wait_for(declined.established(), LIMIT_S)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 5])
+async def test_a_client_whose_closing_is_cancelled_has_left_all_the_same(lines: Any, steps: Any, turns: int) -> None:
+    client = SinchClient("alice", lines.local)
+    await client.open()
+    events = client.events()
+    call = await client.call_user("echo")
+    await steps.reach(call, State.ESTABLISHED)
+    closing = start_task(client.close(), name="close")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing])
+    assert closing.cancelled()
+    assert call.state is State.ENDED
+    with pytest.raises(LocalProtocolError, match="isn't running"):
+        _ = client.media.loop
+    async with asyncio.timeout(LIMIT_S):
+        assert [type(event) async for event in events] == [Ready]
+        await client.close()

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeAlias, TypeVar
 
-from sinchphone.tasks import start_task
+from sinchphone.tasks import cancel_all, start_task
 
 T = TypeVar("T")
 Listener: TypeAlias = Callable[[T], object]
@@ -28,10 +28,10 @@ class ListenerTasks:
         others = self._running - {asyncio.current_task()}
         if not others:
             return
-        _, late = await asyncio.wait(others, timeout=limit_s)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        try:
+            await asyncio.wait(others, timeout=limit_s)
+        finally:
+            await cancel_all(others)
 
 
 class Listeners(Generic[T]):
