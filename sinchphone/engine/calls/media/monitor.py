@@ -1,7 +1,9 @@
 """A call's quality while it lasts: once a second counters and levels are read, judged and told; a stream that is gone is told sooner."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final, TypeAlias
 
@@ -13,6 +15,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 
 EVERY_S: Final = 1.0
 LOOKS: Final = 4  # at the peer's stream, in that time
+STOPPED_S: Final = 0.75  # between two looks: this process itself stood still (Ctrl-Z, a debugger), and took nothing of what came
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +58,11 @@ async def watch(
     stats: Callable[[], Awaitable[PortStats]], levels: Callable[[], Levels], muted: Callable[[], bool], held: Callable[[], bool]
 ) -> AsyncIterator[MonitorEvent]:
     """What there is to tell of an established call, once a second until it is cancelled, and when the peer's stream has gone or come back.
-    A second without counters is left out."""
+    A second without counters is left out, and how long nothing came while this process itself stood still isn't counted."""
     quality = Quality()
     loop = asyncio.get_running_loop()
     due, looks = loop.time(), 0
+    looked_at, running_since = due, -math.inf
     while True:
         try:
             counters = await stats()
@@ -66,7 +70,10 @@ async def watch(
             counters = None
         if counters is not None:
             heard = levels()
-            sample = _sample(counters, heard, loop.time(), muted=muted(), held=held())
+            now = loop.time()
+            running_since = now if now - looked_at > STOPPED_S else running_since
+            looked_at = now
+            sample = _since(running_since, _sample(counters, heard, now, muted=muted(), held=held()))
             changes = quality.look(sample) if looks % LOOKS else quality.push(sample)
             if looks % LOOKS == 0:
                 yield StatsTaken(stats=counters, report=quality.report, levels=heard, mean_mos=quality.mean_mos)
@@ -75,6 +82,11 @@ async def watch(
         looks += 1
         due = max(due + EVERY_S / LOOKS, loop.time())
         await asyncio.sleep(due - loop.time())
+
+
+def _since(running_since: float, sample: Sample) -> Sample:
+    """The sample without what was missed before this process went on."""
+    return sample if sample.silent_s is None else replace(sample, silent_s=min(sample.silent_s, sample.at - running_since))
 
 
 def _sample(stats: PortStats, levels: Levels, at: float, *, muted: bool, held: bool) -> Sample:
