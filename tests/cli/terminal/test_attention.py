@@ -10,6 +10,7 @@ from sinchphone.cli.commands.listen import missed_calls
 from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.screen.attention import Attention, harmless
 from sinchphone.cli.terminal.screen.screen import Screen
+from sinchphone.cli.terminal.screen.status_line import cells
 from sinchphone.protocol.call.states import Cause, EndedBy
 from sinchphone.signaling.dialect import Domain
 
@@ -48,6 +49,12 @@ def test_the_name_of_a_caller_ends_no_sequence_begins_none_and_parts_no_field(na
     nasty = written({"TERM": "foot"}, name)
     assert [nasty.count(mark) for mark in ("\x1b", "\x07", ";", "\\")] == [plain.count(mark) for mark in ("\x1b", "\x07", ";", "\\")]
     assert len(nasty) < 250
+
+
+@pytest.mark.parametrize("name", ["x" * 200, "\u7530" * 200, "\U000e0041" * 200, "\x1b" * 200], ids=["long", "wide", "hidden", "control"])
+def test_a_title_has_room_for_a_name_of_60_columns_whatever_its_characters_become(name: str) -> None:
+    assert cells(harmless(name)) <= 60
+    assert harmless(name).endswith("…")
 
 
 def test_the_title_comes_back_when_nobody_rings_any_more_and_at_the_end() -> None:

@@ -12,9 +12,10 @@ import os
 from collections.abc import Mapping
 from typing import Final, TextIO
 
+from sinchphone.cli.terminal.screen.status_line import cut_to
 from sinchphone.cli.terminal.text.escape import escape
 
-_MAX_NAME: Final = 60
+_MAX_NAME: Final = 60  # columns
 _BELL, _ESC, _ST = "\x07", "\x1b", "\x1b\\"
 _KEEP_TITLE, _TITLE_BEFORE = "\x1b[22;2t", "\x1b[23;2t"  # xterm's stack of titles
 _TITLED: Final = ("xterm", "tmux", "screen", "rxvt", "alacritty", "foot", "kitty", "konsole", "vte", "wezterm", "ghostty", "st-")
@@ -76,5 +77,5 @@ class Attention:
 
 
 def harmless(name: str) -> str:
-    """A caller's name in one field of a sequence."""
-    return escape(name, _MAX_NAME).replace("\\", "/").replace(";", ",")
+    """A caller's name in one field of a sequence, cut to what a title has room for: escaped, each character may have become ten."""
+    return cut_to(escape(name, _MAX_NAME + 1), _MAX_NAME).replace("\\", "/").replace(";", ",")
