@@ -318,7 +318,8 @@ def in_ci() -> bool:
 
 def wants_json(arguments: Sequence[str]) -> bool:
     """Whether even a command line that can't be read is to be answered in JSON."""
-    return "--json" in arguments or bool(_in_any_case("json"))
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in options or bool(_in_any_case("json"))
 
 
 def wants_no_color(arguments: Sequence[str]) -> bool:

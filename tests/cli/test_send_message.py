@@ -90,6 +90,15 @@ def test_a_command_line_that_makes_no_sense_exits_with_2(sinchphone: Any, platfo
     assert platform.texts == []
 
 
+@pytest.mark.parametrize(("more", "printed"), [(["--json"], 1), (["--", "bob", "--json"], 0)], ids=["asked for", "as the text"])
+def test_a_refusal_is_printed_in_json_where_that_was_asked_for_and_not_because_the_text_says_so(
+    sinchphone: Any, platform: Any, more: list[str], printed: int
+) -> None:
+    ran = sinchphone("send-message", "--timeout", "soon", *(["bob", "hi"] if printed else []), *more)
+    assert (ran.code, len(ran.out.splitlines())) == (2, printed)
+    assert "error: " in ran.err
+
+
 def test_a_dash_reads_the_text_from_standard_input(sinchphone: Any, platform: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     platform.acknowledging = ("bob",)
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO("zwei\nZeilen ö\n".encode()), isatty=lambda: False))
