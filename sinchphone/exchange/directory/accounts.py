@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import field, replace
 from functools import partial
 from typing import Any, Final
@@ -10,9 +11,9 @@ from typing import Any, Final
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.directory import Directory, check_user_id
 from sinchphone.exchange.directory.passwords import hash_password, is_password
-from sinchphone.exchange.refusals import RefusedError, invalid, too_many, unauthorized
+from sinchphone.exchange.refusals import RefusedError, invalid, not_found, too_many, unauthorized
 from sinchphone.exchange.store.shared_limits import Limit, SharedLimits
-from sinchphone.exchange.store.store import Store, StoreError
+from sinchphone.exchange.store.store import Store, StoreError, kept
 from sinchphone.exchange.store.tables import ACCOUNTS, IDENTITIES, TAKEN_NAMES, Row
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import IdentityKind, Recipient
@@ -125,12 +126,13 @@ class Accounts:
         vouched: bool = False,
     ) -> Account:
         """A new user. The user id is the user name, or else the first of the identities. ``vouched``: whoever has the application's secret
-        asks, also for a user who has come with tokens only. Raises RefusedError."""
+        asks, also for a user who has come with tokens only. Raises RefusedError, and StoreError: nobody is created then."""
         _check_password(password)
         user_id = _user_id(identities)
         self._check_free(application, user_id, identities, vouched)
         hashed = await self._hash(partial(hash_password, password))
-        async with self._store.exclusive(application.key):
+        undo = partial(self._remove, application, user_id, hashed)
+        async with kept(self._store, undo), self._store.exclusive(application.key):
             self._check_free(application, user_id, identities, vouched)  # somebody may have been faster
             self._directory.enroll(application, user_id, now)
             account = Account(application, user_id, hashed, identities, _checked(profile))
@@ -141,8 +143,13 @@ class Accounts:
                 self._store.put(TAKEN_NAMES, application.key, user_id, None)
             for name in identities:
                 self._store.put(IDENTITIES, application.key, str(name.kind), name.identity, user_id)
-        await self._store.settle()
         return account
+
+    async def forget(self, application: Application, user_id: str) -> None:
+        """A user isn't known any more. Raises RefusedError for somebody unknown, and StoreError where the user will be known again when
+        the exchange starts anew."""
+        self._directory.forget_user(application, user_id)
+        await self._store.settle()
 
     async def authenticate(self, application: Application, name: Recipient, password: str, now: float, source: str = "") -> Account:
         """The account that name and password open. Raises RefusedError, which doesn't say what of the two was wrong. Who guesses from
@@ -161,19 +168,30 @@ class Accounts:
         return account
 
     async def change_password(self, account: Account, old: str | None, new: str, now: float) -> None:
-        """Give an account another password; ``old`` is checked where it's given. Raises RefusedError."""
+        """Give an account another password; ``old`` is checked where it's given. Raises RefusedError, also where the user was
+        forgotten meanwhile, and StoreError: it's the old one then."""
         if old is not None:
             await self.authenticate(account.application, account.identities[0], old, now)
         _check_password(new)
         hashed = await self._hash(partial(hash_password, new))
-        self._replace(replace(self._accounts[account.application.key, account.user_id], password=hashed))
-        await self._store.settle()
+        await self._change(account, lambda current: replace(current, password=hashed))
 
     async def change_profile(self, account: Account, profile: dict[str, Any]) -> Account:
-        """Change what is given of the profile. Raises RefusedError."""
-        changed = replace(account, profile=_checked({**account.profile, **profile}))
-        self._replace(changed)
-        await self._store.settle()
+        """Change what is given of the profile. Raises RefusedError, and StoreError: it's as it was then."""
+        return await self._change(account, lambda current: replace(current, profile=_checked({**current.profile, **profile})))
+
+    async def _change(self, account: Account, change: Callable[[Account], Account]) -> Account:
+        current = self.account(account.application, account.user_id)
+        if current is None:
+            raise not_found("there is no such user here any more")
+        changed = change(current)
+
+        def undo() -> None:
+            if self._accounts.get((account.application.key, account.user_id)) is changed:
+                self._replace(current)
+
+        async with kept(self._store, undo):
+            self._replace(changed)
         return changed
 
     async def _fits(self, password: str, account: Account | None) -> bool:
@@ -212,6 +230,14 @@ class Accounts:
         for name in gone.identities if gone is not None else ():
             self._names.pop((application.key, name), None)
         return False
+
+    def _remove(self, application: Application, user_id: str, password: str) -> None:
+        """The account with that password is none any more; nor is its user one, where nothing else is known."""
+        account = self._accounts.get((application.key, user_id))
+        if account is not None and account.password == password:
+            self._directory.forget_account(application, user_id)
+            self._is_there(application, user_id)
+            application.leave_unless_known(user_id)
 
     def _add(self, account: Account, now: float) -> None:
         application = account.application

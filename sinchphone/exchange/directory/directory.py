@@ -179,6 +179,13 @@ class Directory:
             raise not_found("there is no such user here")
         self._forget_user(application, user_id)
 
+    def forget_account(self, application: Application, user_id: str) -> None:
+        """A user has no password any more, nor the names that came with it."""
+        application.unproved.discard(user_id)
+        if application.accounts.pop(user_id, None) is not None:
+            for table in (ACCOUNTS, IDENTITIES, TAKEN_NAMES):
+                self._store.drop_where(table, application=application.key, user_id=user_id)
+
     def saw(self, application: Application, user_id: str, now: float) -> None:
         """A user who has an account was there."""
         if user_id in application.accounts:
@@ -315,7 +322,7 @@ class Directory:
     def _forget_user(self, application: Application, user_id: str) -> None:
         self._forget(application.users.pop(user_id).values())
         del application.transport_channels[application.transport_channel(user_id)]
-        self._forget_account(application, user_id)
+        self.forget_account(application, user_id)
         if application.proved_at.pop(user_id, None) is not None:
             self._store.drop(TAKEN_NAMES, application.key, user_id)
 
@@ -324,17 +331,11 @@ class Directory:
         if user_id not in application.unproved:
             return
         _log.warning("%s came with a token: the password that this name was taken with before is void", user_id)
-        self._forget_account(application, user_id)
+        self.forget_account(application, user_id)
         devices = application.users[user_id]
         self._forget([devices.pop(device_id) for device_id in tuple(devices)])
         application.proved_at[user_id] = now
         self._store.put(TAKEN_NAMES, application.key, user_id, now)
-
-    def _forget_account(self, application: Application, user_id: str) -> None:
-        application.unproved.discard(user_id)
-        if application.accounts.pop(user_id, None) is not None:
-            for table in (ACCOUNTS, IDENTITIES, TAKEN_NAMES):
-                self._store.drop_where(table, application=application.key, user_id=user_id)
 
     def _make_room_for_device(self, devices: dict[str, Device], now: float) -> None:
         """Devices that are gone make room; those that still listen don't."""

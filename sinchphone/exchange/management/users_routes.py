@@ -52,7 +52,7 @@ class UsersRoutes:
 
     async def _remove(self, request: web.Request) -> web.Response:
         application, _ = await self._access.receive(request)
-        self._directory.forget_user(application, request.match_info["user"])
+        await self._accounts.forget(application, request.match_info["user"])
         return json_answer({})
 
     def _members(self, application: Application, user_id: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import field
+from functools import partial
 from typing import Any, Final
 
 from sinchphone.exchange.directory.accounts import Accounts
@@ -11,7 +12,7 @@ from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import transport_identity
 from sinchphone.exchange.refusals import forbidden, invalid, not_found, too_many
-from sinchphone.exchange.store.store import Store, StoreError
+from sinchphone.exchange.store.store import Store, StoreError, kept
 from sinchphone.exchange.store.tables import TRANSPORTS, Row
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import IdentityKind, Recipient, RemoteInstance, Transport, TransportParticipant
@@ -65,7 +66,7 @@ class Transports:
 
     async def open(self, sender: Device, recipients: Sequence[Recipient]) -> Transport:
         """The transport from the sender's user to the recipients. Those who don't exist are left out. Raises RefusedError, for who
-        takes calls alone too."""
+        takes calls alone too, and StoreError: there is none then."""
         application, user_id = sender.application, sender.user_id
         found = [(name, known) for name in recipients if (known := self._accounts.resolve(application, name)) is not None]
         unknown = [name for name in recipients if name not in {one for one, _ in found}]
@@ -79,10 +80,14 @@ class Transports:
         identifier, key = transport_identity(application.secret, members)
         if len(found) == len(recipients) and (application.key, identifier) not in self._transports:
             self._check_room(application, user_id)
-            self._add(application, identifier, members, user_id)
-            self._store.put(TRANSPORTS, application.key, identifier, json.dumps(sorted(members)), user_id)
-            await self._store.settle()
+            async with kept(self._store, partial(self._drop, application, identifier)):
+                self._add(application, identifier, members, user_id)
+                self._store.put(TRANSPORTS, application.key, identifier, json.dumps(sorted(members)), user_id)
         return Transport(identifier, key, participants)
+
+    def _drop(self, application: Application, identifier: str) -> None:
+        self._went((application.key, identifier))
+        self._store.drop(TRANSPORTS, application.key, identifier)
 
     def clear(self, application: Application) -> None:
         """Forget the application's transports."""

@@ -6,10 +6,11 @@
 """
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import field
 from typing import Any, Final
 
-from sinchphone.exchange.store.store import Store, StoreError
+from sinchphone.exchange.store.store import Store, StoreError, kept
 from sinchphone.exchange.store.tables import TEXT_MESSAGES, Row
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -67,6 +68,16 @@ class SmsInbox:
     async def settle(self) -> None:
         """Return when all that came is kept, and known to whoever asks another process next. Raises StoreError."""
         await self._store.settle()
+
+    async def keep(self, application: str, messages: Iterable[TextMessage]) -> None:
+        """``settle``, after which these messages are kept, or none of them came. Raises StoreError."""
+        async with kept(self._store, lambda: self._withdraw(application, messages)):
+            pass
+
+    def _withdraw(self, application: str, messages: Iterable[TextMessage]) -> None:
+        for message in messages:
+            self._went((application, message.id))
+            self._store.drop(TEXT_MESSAGES, application, message.id)
 
     def messages(self, application: str, number: str | None = None) -> list[TextMessage]:
         """The application's, oldest first; with ``number``, those for it."""

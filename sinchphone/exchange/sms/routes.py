@@ -83,7 +83,7 @@ class SmsRoutes:
             self._inbox.deliver(application.key, sender=asked.sender, number=one, text=asked.text_for(one), now=now, batch=name)
             for one in asked.numbers
         ]
-        await self._inbox.settle()
+        await self._inbox.keep(application.key, sent)
         return 201, batch_members(name, sent, asked)
 
     async def _batch(self, application: Application, request: web.Request) -> tuple[int, dict[str, Any]]:

@@ -1,7 +1,7 @@
 """What the rooms of an exchange ask of whoever keeps what it remembers."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Protocol, TypeAlias
 
 from sinchphone.errors import ConfigError, NetworkError
@@ -56,3 +56,17 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Write what is left and close. May be called twice."""
+
+
+@asynccontextmanager
+async def kept(store: Store, undo: Callable[[], object]) -> AsyncIterator[None]:
+    """What is changed inside is written when this is left; where it can't be, ``undo`` takes it back, in memory and in the store, so that
+    who was refused finds everything as it was. Raises StoreError."""
+    try:
+        yield
+        await store.settle()
+    except StoreError:
+        undo()
+        with suppress(StoreError):  # a store that takes nothing has nothing that must be taken back
+            await store.settle()
+        raise

@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 
 from sinchphone.exchange.refusals import forbidden, too_many
-from sinchphone.exchange.store.store import Store, StoreError
+from sinchphone.exchange.store.store import Store, StoreError, kept
 from sinchphone.exchange.store.tables import ASSIGNED_NUMBERS, Row
 
 MAX_ASSIGNED: Final = 10_000  # of an application
@@ -43,9 +44,11 @@ class AssignedNumbers:
 
     async def assign(self, application: str, numbers: Iterable[str], capability: Capability) -> None:
         """Make them an application's, all or none. Raises RefusedError where one is another's, and StoreError."""
-        async with self._exclusive():
-            self._assign(application, [(number, capability) for number in numbers])
-        await self._store.settle()
+        wanted = [(number, capability) for number in numbers]
+        new: list[tuple[str, Capability]] = []
+        async with kept(self._store, partial(self._take_back, application, new)), self._exclusive():
+            new += [one for one in dict.fromkeys(wanted) if one not in self._owners]
+            self._assign(application, wanted)
 
     @asynccontextmanager
     async def _exclusive(self) -> AsyncIterator[None]:
@@ -60,6 +63,9 @@ class AssignedNumbers:
             raise forbidden("numbers: one is another application's")
         if len({*self.of(application), *wanted}) > MAX_ASSIGNED:
             raise too_many(f"an application has {MAX_ASSIGNED} numbers at most")
+        self._put(application, wanted)
+
+    def _put(self, application: str, wanted: Sequence[tuple[str, Capability]]) -> None:
         self._owners.update(dict.fromkeys(wanted, application))
         for number, capability in wanted:
             self._store.put(ASSIGNED_NUMBERS, application, number, capability.value)
@@ -67,15 +73,22 @@ class AssignedNumbers:
     async def unassign(self, application: str, number: str, capability: Capability | None) -> bool:
         """Whether it was the application's; for ``None`` for anything. Raises StoreError."""
         wanted = [(number, one) for one in Capability if capability in (None, one)]
-        async with self._store.exclusive(application):
-            gone = [one for one in wanted if self._owners.get(one) == application]
+        gone: list[tuple[str, Capability]] = []
+        back = partial(self._put_back, application, gone)
+        async with kept(self._store, back), self._store.exclusive(application):
+            gone += [one for one in wanted if self._owners.get(one) == application]
             self._remove(gone)
-        await self._store.settle()
         return bool(gone)
 
     def forget(self, application: str) -> None:
         """An application has no numbers any more."""
         self._remove([one for one, owner in self._owners.items() if owner == application])
+
+    def _take_back(self, application: str, new: list[tuple[str, Capability]]) -> None:
+        self._remove([one for one in new if self._owners.get(one) == application])
+
+    def _put_back(self, application: str, gone: list[tuple[str, Capability]]) -> None:
+        self._put(application, [one for one in gone if one not in self._owners])
 
     def _remove(self, gone: list[tuple[str, Capability]]) -> None:
         for one in gone:

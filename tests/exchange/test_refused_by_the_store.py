@@ -1,0 +1,153 @@
+"""What the store doesn't take is refused, and everything is as it was before: nobody is listed who isn't kept."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from sinchphone.exchange.access.intake import Intake
+from sinchphone.exchange.directory.accounts import Account, Accounts
+from sinchphone.exchange.directory.devices import Application
+from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.directory.own_limits import OwnLimits
+from sinchphone.exchange.messages.transports import Transports
+from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.pubsub.broker import Broker
+from sinchphone.exchange.refusals import RefusedError
+from sinchphone.exchange.sms.inbox import SmsInbox
+from sinchphone.exchange.store.sqlite import SqliteStore
+from sinchphone.exchange.store.store import StoreError
+from sinchphone.exchange.store.tables import ACCOUNTS, IDENTITIES, TRANSPORTS
+from sinchphone.exchange.voice_api.assigned_numbers import AssignedNumbers, Capability
+from sinchphone.signaling.dialect import IdentityKind, Recipient
+from sinchphone.signaling.rest.software import Software
+from sinchphone.tasks import start_task
+from tests.exchange.conftest import SECRETS
+
+NOW = 1_795_248_000.0
+NAMES = (Recipient("ada"), Recipient("ada@example.org", IdentityKind.EMAIL))
+SOFTWARE = Software("test", "linux", "linux")
+
+
+class Rooms:
+    """What keeps something, on one store, which refuses what it is told to refuse."""
+
+    def __init__(self, database: Path) -> None:
+        options = ExchangeOptions(applications=SECRETS)
+        self.database = database
+        self.store = SqliteStore(database)
+        self.directory = Directory(options, Broker(options), self.store, Intake())
+        self.accounts = Accounts(self.directory, self.store, OwnLimits(60.0))
+        self.numbers = AssignedNumbers(self.store, SECRETS)
+        self.texts = SmsInbox(self.store)
+        self.transports = Transports(self.directory, self.accounts, self.store)
+
+    @property
+    def acme(self) -> Application:
+        application = self.directory.application("acme")
+        assert application is not None
+        return application
+
+    async def create(self) -> Account:
+        return await self.accounts.create(self.acme, NAMES, "correct horse", {}, NOW, vouched=True)
+
+    @contextmanager
+    def refusing(self, table: str, change: str = "INSERT") -> Iterator[None]:
+        """The store takes no such change of that table, as on a full disk."""
+        with closing(sqlite3.connect(self.database, isolation_level=None)) as base:
+            base.execute(f"CREATE TRIGGER full BEFORE {change} ON {table} BEGIN SELECT RAISE(FAIL, 'disk is full'); END")
+            try:
+                yield
+            finally:
+                base.execute("DROP TRIGGER full")
+
+
+@pytest.fixture
+async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
+    made = Rooms(tmp_path / "exchange.sqlite3")
+    await made.store.open()
+    yield made
+    await made.store.close()
+
+
+@pytest.mark.parametrize("table", ["accounts", "identities"])
+async def test_a_user_that_the_store_does_not_take_is_not_there_and_may_be_added_later(rooms: Rooms, table: str) -> None:
+    with rooms.refusing(table), pytest.raises(StoreError, match="can't keep this"):
+        await rooms.create()
+    assert "ada" not in rooms.acme.users
+    assert [rooms.accounts.resolve(rooms.acme, name) for name in NAMES] == [None, None]
+    await rooms.create()
+    assert [row[1] for row in await rooms.store.read(ACCOUNTS)] == ["ada"]
+    assert len(await rooms.store.read(IDENTITIES)) == len(NAMES)
+
+
+async def test_a_user_who_was_there_without_a_password_stays_where_the_store_takes_none(rooms: Rooms) -> None:
+    rooms.directory.register_legacy(rooms.acme, "ada", (), SOFTWARE, NOW + 3600.0, NOW)
+    with rooms.refusing("accounts"), pytest.raises(StoreError):
+        await rooms.create()
+    assert len(rooms.acme.users["ada"]) == 1
+    assert rooms.accounts.account(rooms.acme, "ada") is None
+
+
+async def test_a_password_and_a_profile_that_the_store_does_not_take_are_the_old_ones(rooms: Rooms) -> None:
+    account = await rooms.create()
+    with rooms.refusing("accounts"):
+        with pytest.raises(StoreError):
+            await rooms.accounts.change_password(account, None, "battery staple", NOW)
+        with pytest.raises(StoreError):
+            await rooms.accounts.change_profile(account, {"colour": "red"})
+    assert (await rooms.accounts.authenticate(rooms.acme, NAMES[1], "correct horse", NOW)).profile == {}
+    with pytest.raises(RefusedError, match="wrong user or password"):
+        await rooms.accounts.authenticate(rooms.acme, NAMES[1], "battery staple", NOW)
+
+
+async def test_who_is_forgotten_while_the_new_password_is_hashed_is_not_found(rooms: Rooms) -> None:
+    account = await rooms.create()
+    changing = start_task(rooms.accounts.change_password(account, None, "battery staple", NOW), name="change")
+    await asyncio.sleep(0)
+    await rooms.accounts.forget(rooms.acme, "ada")
+    with pytest.raises(RefusedError, match="no such user") as refused:
+        await changing
+    assert refused.value.status == 404
+    assert await rooms.store.read(ACCOUNTS) == []
+
+
+async def test_forgetting_a_user_that_the_store_keeps_is_refused(rooms: Rooms) -> None:
+    await rooms.create()
+    with rooms.refusing("accounts", "DELETE"), pytest.raises(StoreError):
+        await rooms.accounts.forget(rooms.acme, "ada")
+
+
+async def test_numbers_that_the_store_does_not_take_are_nobodys_and_those_that_it_keeps_are_still_assigned(rooms: Rooms) -> None:
+    await rooms.numbers.assign("acme", ["+46700000001"], Capability.VOICE)
+    with rooms.refusing("assigned_numbers"), pytest.raises(StoreError):
+        await rooms.numbers.assign("acme", ["+46700000001", "+46700000002"], Capability.VOICE)
+    assert list(rooms.numbers.of("acme")) == [("+46700000001", Capability.VOICE)]
+    with rooms.refusing("assigned_numbers", "DELETE"), pytest.raises(StoreError):
+        await rooms.numbers.unassign("acme", "+46700000001", None)
+    assert list(rooms.numbers.of("acme")) == [("+46700000001", Capability.VOICE)]
+
+
+async def test_texts_that_the_store_does_not_take_never_came(rooms: Rooms) -> None:
+    with rooms.refusing("text_messages"), pytest.raises(StoreError):
+        await rooms.texts.keep("acme", [rooms.texts.deliver("acme", sender=None, number="+46700000001", text="tea?", now=NOW)])
+    assert rooms.texts.messages("acme") == []
+
+
+async def test_a_circle_that_the_store_does_not_take_is_asked_to_keep_again(rooms: Rooms) -> None:
+    ada = rooms.directory.register_legacy(rooms.acme, "ada", (), SOFTWARE, NOW + 3600.0, NOW)
+    rooms.directory.register_legacy(rooms.acme, "bob", (), SOFTWARE, NOW + 3600.0, NOW)
+    with rooms.refusing("transports"), pytest.raises(StoreError):
+        await rooms.transports.open(ada, [Recipient("bob")])
+    assert await rooms.store.read(TRANSPORTS) == []
+    await rooms.transports.open(ada, [Recipient("bob")])
+    assert len(await rooms.store.read(TRANSPORTS)) == 1
+
+
+async def test_what_is_asked_after_a_refusal_is_not_refused_for_it(rooms: Rooms) -> None:
+    with rooms.refusing("accounts"), pytest.raises(StoreError):
+        await rooms.create()
+    await rooms.numbers.assign("acme", ["+46700000001"], Capability.VOICE)
