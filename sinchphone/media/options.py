@@ -21,6 +21,8 @@ class RecordLayout(StrEnum):
 
 
 STANDARD_INPUT: Final = "-"  # in place of a file's path
+# For FFmpeg: no format may open other files or addresses (playlists, concatenations). What was named is the only one.
+NO_OTHER_FILES: Final = {"protocol_whitelist": "none"}
 RECORDER_CLOSES_SECONDS: Final = 3.0  # how long a person waits after Ctrl-C
 _LEAST_KBPS: Final = 20  # of speech with its headers
 _MOST_KBPS: Final = 1000

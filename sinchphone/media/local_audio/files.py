@@ -30,16 +30,14 @@ from av.packet import Packet
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.twotrack import Stereo
 from sinchphone.errors import AudioFileError
-from sinchphone.media.options import STANDARD_INPUT
+from sinchphone.media.options import NO_OTHER_FILES, STANDARD_INPUT
 from sinchphone.media.recording_path import check_free
 from sinchphone.quick_dataclass import quick_dataclass
 
 STANDARD_INPUT_DESCRIPTOR = 0
 _PIPE_BUFFER_BYTES: Final = 4096  # libav reads ahead by as much: 21 ms of 16-bit stereo
-# A pipe is probed with the least that tells the format, so that it sounds after 64 KiB (.wav) or less instead of 5 MiB. No format may
-# open other files or addresses (playlists, concatenations): the path on the command line is the only one.
-_OPTIONS: Final = {"protocol_whitelist": "none"}
-_PIPE_OPTIONS: Final = {**_OPTIONS, "probesize": "4096", "analyzeduration": "0"}
+# A pipe is probed with the least that tells the format, so that it sounds after 64 KiB (.wav) or less instead of 5 MiB.
+_PIPE_OPTIONS: Final = {**NO_OTHER_FILES, "probesize": "4096", "analyzeduration": "0"}
 _FORMATS_HINT: Final = "try a .wav, .ogg, .flac or .mp3 file"
 _RATES: Final = range(1_000, 768_001)  # [Hz] beyond, a few bytes become minutes of samples, or a resampler of hundreds of megabytes
 _CHANNELS: Final = range(1, 65)
@@ -122,7 +120,7 @@ class AudioReader:
         with _explained(self.path):
             self._container = av.open(
                 cast(Any, self._source),
-                options=_PIPE_OPTIONS if live else _OPTIONS,
+                options=_PIPE_OPTIONS if live else NO_OTHER_FILES,
                 buffer_size=_PIPE_BUFFER_BYTES if live else 32_768,
             )
         if not self._container.streams.audio:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.errors import AudioFileError, DeviceError, SinchphoneError
-from sinchphone.media.local_video.sources import BarCodeSource, FileSource, PictureSource
+from sinchphone.media.local_video.sources import LOCAL_HINT, BarCodeSource, FileSource, PictureSource
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.pictures.pictures import (
@@ -220,7 +220,7 @@ def check_pictures(path: str) -> None:
     """Raises AudioFileError where the file has no pictures; of a pipe only whether it's there."""
     found = Path(path)
     if not found.exists():
-        raise AudioFileError(f"{path} isn't there")
+        raise AudioFileError(f"{path} isn't there", hint=LOCAL_HINT)
     if found.is_file():
         source = FileSource(path)
         try:

@@ -1,13 +1,14 @@
-"""Where pictures come from in place of a camera: the test picture, and whatever FFmpeg reads."""
+"""Where pictures come from in place of a camera: the test picture, and files of whatever format FFmpeg reads."""
 
 import threading
 import time
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import av
 
 from sinchphone.errors import AudioFileError, MediaError
-from sinchphone.media.options import STANDARD_INPUT
+from sinchphone.media.options import NO_OTHER_FILES, STANDARD_INPUT
 from sinchphone.media.sound import Descriptor
 from sinchphone.media.video.codecs import as_picture
 from sinchphone.picture.bar_code import PictureCode, draw_code
@@ -17,6 +18,7 @@ _TEST_SIZE: Final = (640, 360)
 _TEST_RATE: Final = 15.0
 _USUAL_RATE: Final = 15.0
 _MAX_RATE: Final = 60.0
+LOCAL_HINT: Final = "name a file of pictures on this machine: neither addresses nor playlists are read"
 
 
 class PictureSource(Protocol):
@@ -107,6 +109,7 @@ class FileSource:
         self.name = str(path)
         self._path = path
         self._due = Deadlines(_USUAL_RATE)
+        self._file: Any = None
         self._container: Any = None
         self._frames: Any = None
         self._first: float | None = None
@@ -115,12 +118,13 @@ class FileSource:
     def open(self) -> tuple[int, int, float]:
         """Raises AudioFileError where there are no pictures in it."""
         try:
-            self._container = av.open(self._file())
+            self._file = self._open_file()
+            self._container = av.open(self._file, options=NO_OTHER_FILES)
             stream = self._container.streams.video[0]
         except IndexError as error:
             raise AudioFileError(f"{self.name} has no pictures in it") from error
         except (av.FFmpegError, OSError) as error:
-            raise AudioFileError(f"{self.name} can't be read as pictures: {error.strerror or error}") from error
+            raise AudioFileError(f"{self.name} can't be read as pictures: {error.strerror or error}", hint=LOCAL_HINT) from error
         stream.thread_count = 1
         self._frames = self._container.decode(stream)
         self._rate = min(float(stream.average_rate or _USUAL_RATE), _MAX_RATE)
@@ -152,14 +156,16 @@ class FileSource:
     def release(self) -> None:
         """Close the file. In the reading thread."""
         close_container(self._container)
-        self._container = self._frames = None
+        if self._file is not None:
+            self._file.close()
+        self._file = self._container = self._frames = None
 
-    def _file(self) -> Any:
+    def _open_file(self) -> Any:
         if isinstance(self._path, Descriptor):
             return open(self._path.number, "rb", buffering=0, closefd=False)
         if self._path == STANDARD_INPUT:
             return open(0, "rb", buffering=0, closefd=False)
-        return self._path
+        return Path(self._path).open("rb", buffering=0)
 
 
 def close_container(container: Any) -> None:

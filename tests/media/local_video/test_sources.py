@@ -1,7 +1,11 @@
 """Files and test pictures in place of a camera, and what becomes of them in a call."""
 
 import asyncio
+import os
+import socket
+import threading
 import time
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -53,6 +57,72 @@ def test_what_has_no_pictures_is_told_before_the_call(tmp_path: Path) -> None:
     for path in (text, tmp_path / "missing.mkv"):
         with pytest.raises(AudioFileError):
             asyncio.run(LocalVideo(PictureOptions(play=str(path))).open())
+
+
+PLAYLISTS = {
+    "list.ffconcat": "ffconcat version 1.0\nfile {film}\n",
+    "list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{film}\n#EXT-X-ENDLIST\n",
+}
+
+
+@pytest.mark.parametrize("name", PLAYLISTS)
+def test_a_playlist_opens_no_other_file(film: Path, name: str) -> None:
+    transport_stream = film.with_suffix(".ts")
+    with av.open(str(film)) as source, av.open(str(transport_stream), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    playlist = film.parent / name
+    playlist.write_text(PLAYLISTS[name].format(film=transport_stream.name))
+    with pytest.raises(AudioFileError) as refusal:
+        FileSource(str(playlist)).open()
+    assert "playlists" in refusal.value.hint
+
+
+def test_a_name_is_no_address_or_protocol_of_ffmpeg(film: Path) -> None:
+    asked: list[object] = []
+
+    def refuse() -> None:
+        with suppress(OSError):
+            while True:
+                connection, address = server.accept()
+                asked.append(address)
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        refusing = threading.Thread(target=refuse)
+        refusing.start()
+        for name in (
+            f"http://127.0.0.1:{server.getsockname()[1]}/film.mkv",
+            f"concat:{film}",
+            f"file:{film}",
+            f"subfile,,start,0,end,0,,:{film}",
+        ):
+            with pytest.raises(AudioFileError):
+                FileSource(name).open()
+        server.shutdown(socket.SHUT_RDWR)
+    refusing.join()
+    assert not asked
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs")
+def test_a_fifo_is_shown_as_it_arrives_and_let_go_of(film: Path, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=lambda: fifo.write_bytes(film.read_bytes()))
+    writer.start()
+    source = FileSource(str(fifo))
+    assert source.open() == (320, 180, 25.0)
+    first = source.read()
+    assert first is not None and read_code(first) == PictureCode(0, 5)
+    while source.read() is not None:
+        pass
+    opened = source._file
+    source.release()
+    writer.join()
+    assert opened.closed
 
 
 def test_a_test_picture_counts_by_the_clock_and_ends_when_it_is_closed() -> None:
