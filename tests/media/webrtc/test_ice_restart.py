@@ -85,6 +85,25 @@ async def test_a_restart_that_finds_no_pair_leaves_the_path_as_it_is() -> None:
         assert caller.port._ice_restarts is not None and caller.port._ice_restarts._attempt is None
 
 
+async def test_a_fault_of_the_program_ends_a_restart_and_holds_up_no_later_offer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    async with a_call() as (caller, callee):
+        before = sockets(caller)
+        monkeypatch.setattr(caller.port._path, "move", fail)
+        answer = await callee.port.answer(await caller.port.restart())
+        await caller.port.accept(answer)
+        async with asyncio.timeout(5):
+            offer = await caller.port.reoffer(direction="sendonly")
+        assert "a=sendonly" in offer.sdp
+        assert sockets(caller) == before
+        assert caller.port._ice_restarts is not None and caller.port._ice_restarts._attempt is None
+    assert "RuntimeError: a fault" in caplog.text
+
+
 async def test_the_descriptions_of_a_restart_have_new_credentials_a_higher_version_and_the_same_rest() -> None:
     async with a_call() as (caller, callee):
         first = await caller.port.restart()

@@ -11,6 +11,7 @@ Where both sides offer at once, the offer of the one who offered first in the ca
 """
 
 import asyncio
+import logging
 import re
 import time
 from collections import deque
@@ -31,6 +32,8 @@ from sinchphone.tasks import start_task
 ANSWER_SECONDS: Final = 10.0  # how long our offer waits: signaling that is away itself needs some seconds to come back
 _MAX_HELD: Final = 32  # candidates of credentials that we don't know yet
 _UFRAG: Final = re.compile(r" ufrag (\S{1,256})")
+
+_log = logging.getLogger(__name__)
 
 OnCandidate = Callable[[seam.Candidate | None, LocalDescription], None]
 
@@ -221,6 +224,9 @@ class IceRestarts:
             async with asyncio.timeout(self._move_seconds):
                 await self._path.move(attempt.ice, remote)
         except (MediaError, TimeoutError):
+            await self._end(attempt, moved=False)
+        except Exception:  # noqa: BLE001  an attempt without an end would keep every later description waiting
+            _log.exception("moving to another path failed by a fault of the program")
             await self._end(attempt, moved=False)
         else:
             self.local, self.remote = attempt.local, remote
