@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,33 @@ async def test_a_receipt_is_news_once(history_for: Any) -> None:
 )
 def test_a_call_is_missed_where_nobody_took_it(call: PastCall, missed: bool) -> None:
     assert call.is_missed is missed
+
+
+TAKEN = PastCall("c1", False, "bob", "mxp", 100.1, True, 5200, "hung_up", "us")
+RANG = PastCall("c1", False, "bob", "mxp", 100.0, False, 0, "canceled", "them", 487, "taken elsewhere")
+DECLINED = PastCall("c1", False, "bob", "mxp", 100.2, False, 0, "denied", "us")
+
+
+@pytest.mark.parametrize(
+    ("noted", "told"),
+    [
+        ((TAKEN, RANG), replace(TAKEN, at=100.0)),
+        ((RANG, TAKEN), replace(TAKEN, at=100.0)),
+        ((RANG, replace(TAKEN, at=99.0)), replace(TAKEN, at=99.0)),
+        ((replace(RANG, duration_ms=9000), TAKEN), replace(TAKEN, at=100.0, duration_ms=9000)),
+        ((DECLINED, RANG), replace(DECLINED, at=100.0)),
+        ((RANG, replace(DECLINED, ended_by=None)), replace(DECLINED, at=100.0, ended_by=None)),
+        ((RANG, DECLINED), replace(DECLINED, at=100.0)),
+        ((replace(RANG, cause="no_answer"), RANG), replace(RANG, cause="no_answer")),
+    ],
+)
+async def test_of_a_call_at_two_devices_the_end_is_told_at_the_one_that_took_or_declined_it(
+    history_for: Any, noted: tuple[PastCall, ...], told: PastCall
+) -> None:
+    history = await history_for()
+    for number, call in enumerate(noted):
+        await history.note_call(f"d{number}", call)
+    assert await history.entries() == [told]
 
 
 async def test_since_and_limit_choose_the_newest(history_for: Any) -> None:

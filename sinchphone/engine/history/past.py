@@ -40,6 +40,17 @@ MIGRATIONS: Final = (
     "ALTER TABLE calls ADD COLUMN code INTEGER; ALTER TABLE calls ADD COLUMN reason TEXT",
 )
 
+# How a call ended is told by the device that took it, else by one that knows why it wasn't missed, else by one at which it was ended.
+_CALLS: Final = """
+    WITH chosen AS (
+        SELECT id, outbound, min(at) AS began_at, max(duration_ms) AS longest_ms FROM calls
+        WHERE account=?1 AND at>=?2 GROUP BY id, outbound ORDER BY began_at DESC LIMIT ?5)
+    SELECT id, outbound, peer, domain, began_at, answered, longest_ms, cause, ended_by, code, reason FROM (
+        SELECT *, row_number() OVER (PARTITION BY id, outbound
+            ORDER BY answered DESC, cause IN (?3, ?4) DESC, coalesce(ended_by = 'us', 0) DESC, at, device) AS place
+        FROM calls JOIN chosen USING (id, outbound) WHERE account=?1 AND at>=?2)
+    WHERE place = 1 ORDER BY began_at DESC"""
+
 T = TypeVar("T")
 
 
@@ -150,17 +161,12 @@ def forget_receipts(base: sqlite3.Connection, account: str) -> None:
 
 def read_entries(base: sqlite3.Connection, account: str, *, since: float, limit: int) -> list[Past]:
     """``look_back`` on a connection. Raises sqlite3.Error, and ValueError for what nobody of us wrote."""
-    key = (account, since, limit)
-    rows = base.execute(
-        "SELECT id, outbound, peer, domain, min(at), max(answered), max(duration_ms), cause, ended_by, code, reason FROM calls"
-        " WHERE account=? AND at>=? GROUP BY id, outbound ORDER BY at DESC LIMIT ?",
-        key,
-    )
+    rows = base.execute(_CALLS, (account, since, *_NOT_MISSED, limit))
     calls: list[Past] = [PastCall(row[0], bool(row[1]), row[2], row[3], row[4], bool(row[5]), *row[6:]) for row in rows]
     rows = base.execute(
         "SELECT id, outbound, sender, recipients, text, min(at) FROM messages"
-        " WHERE account=? AND at>=? GROUP BY id, outbound ORDER BY at DESC LIMIT ?",
-        key,
+        " WHERE account=? AND at>=? GROUP BY id, outbound ORDER BY min(at) DESC LIMIT ?",
+        (account, since, limit),
     )
     messages: list[Past] = [_message(base, account, *row) for row in rows]
     return sorted([*calls, *messages], key=lambda past: past.at)
@@ -177,7 +183,7 @@ def _message(
     base: sqlite3.Connection, account: str, message_id: str, outbound: int, sender: str, recipients: str, text: str, at: float
 ) -> PastMessage:
     rows = base.execute(
-        "SELECT name, min(delivered_at), max(failed) FROM receipts WHERE account=? AND id=? GROUP BY channel", (account, message_id)
+        "SELECT max(name), min(delivered_at), max(failed) FROM receipts WHERE account=? AND id=? GROUP BY channel", (account, message_id)
     ).fetchall()
     delivered = {str(name): delivered_at for name, delivered_at, _ in rows}
     failed = tuple(str(name) for name, delivered_at, reason in rows if reason is not None and delivered_at is None)
