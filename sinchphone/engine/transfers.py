@@ -46,6 +46,7 @@ class Transfers:
 
     def take(self, call: Call, other: Call) -> None:
         """``other``, which rings unheard, is to have the place of that call's peer."""
+        call.succession.expect(other)  # before anything else ends the call: it would be over, and not wait for the other
         self._start(self._take(call, other), call)
 
     async def close(self) -> None:
@@ -80,7 +81,6 @@ class Transfers:
             call.tell_transfer(news_of(other.details))
 
     async def _take(self, call: Call, other: Call) -> None:
-        call.succession.expect(other)
         await other.answer()
         if await other.established():
             await self._leave(call.go_on_with(other, other.peer, other.domain, other.remote))

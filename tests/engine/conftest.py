@@ -43,6 +43,7 @@ class World:
     published: list[tuple[str, str]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     reports: list[MessageCounts] = field(default_factory=list)
+    reads_reports: asyncio.Event = field(default_factory=asyncio.Event)  # a report is answered once that is set
     capabilities: tuple[RemoteInstance, ...] = TAKES_MESSAGES
 
     def transport(self, users: frozenset[str]) -> Transport:
@@ -88,6 +89,7 @@ class Dialect:
 
     async def report_messages(self, counts: MessageCounts) -> None:
         self.world.reports.append(counts)
+        await self.world.reads_reports.wait()
 
 
 class Phone:
@@ -128,6 +130,7 @@ class Phone:
 @pytest.fixture
 async def world() -> AsyncIterator[Any]:
     made = World(["alice", "bob", "carol"])
+    made.reads_reports.set()
     tasks: list[asyncio.Task[None]] = []
 
     def phone(user: str, device: str = "1", history: History | None = None) -> Phone:

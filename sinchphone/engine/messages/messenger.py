@@ -97,6 +97,7 @@ class Messenger:
         self._refused: OrderedDict[str, float] = OrderedDict()
         self._sending = asyncio.Lock()
         self._counts = MessageCounts()
+        self._reporting = asyncio.Lock()
         self.undecodable = 0
 
     # Out
@@ -385,11 +386,12 @@ class Messenger:
                 await self._report()
 
     async def _report(self) -> None:
-        counts = self._counts
-        if counts == MessageCounts():
-            return
-        await self._line.dialect.report_messages(counts)
-        self._count(sent=-counts.sent, received=-counts.received, failed=-counts.failed)  # what came meanwhile is still to be told
+        async with self._reporting:  # nothing is told twice
+            counts = self._counts
+            if counts == MessageCounts():
+                return
+            await self._line.dialect.report_messages(counts)
+            self._count(sent=-counts.sent, received=-counts.received, failed=-counts.failed)  # what came meanwhile is still to be told
 
 
 Value = TypeVar("Value")

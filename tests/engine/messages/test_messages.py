@@ -14,6 +14,7 @@ from sinchphone.errors import AuthenticationError, ForbiddenError, MessageError,
 from sinchphone.protocol.mxp.fragments import parse_fragment, split
 from sinchphone.protocol.mxp.instant import write_receipt, write_text
 from sinchphone.protocol.mxp.message import Client, Message, Method, encrypt
+from sinchphone.tasks import start_task
 
 ID = "1a208f7c-c292-43fb-be26-e2868c764da6"
 
@@ -226,6 +227,22 @@ async def test_counts_are_reported_at_the_end(world: Any) -> None:
     await alice.messenger.close()
     await bob.messenger.close()
     assert [(counts.sent, counts.received, counts.failed) for counts in world.reports] == [(1, 0, 0), (0, 1, 0)]
+
+
+async def test_what_is_just_being_reported_is_not_reported_again_at_the_end(
+    world: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messenger, "REPORT_S", 0.01)
+    world.reads_reports.clear()
+    alice = world.phone("alice")
+    await alice.send(["carol"], "hi")
+    await eventually(lambda: world.reports)
+    await alice.send(["bob"], "hi")
+    closing = start_task(alice.messenger.close(), name="close")
+    await asyncio.sleep(0)
+    world.reads_reports.set()
+    await closing
+    assert sum(counts.sent for counts in world.reports) == 2
 
 
 # People who mean harm
