@@ -22,6 +22,8 @@ from sinchphone.signaling.services.sms import SmsApi
 Told = TypeVar("Told")
 
 _MOST_USERS: Final = 100_000
+_CHARACTER_BYTES: Final = 6  # of a control character in JSON, \u0001; no other takes more
+_MOST_TEXT_BYTES: Final = MAX_MESSAGES * (_CHARACTER_BYTES * MAX_TEXT_CHARACTERS + 2048)  # with the sender and what else is told of each
 _RESET_SECONDS: Final = 15.0
 
 
@@ -64,7 +66,8 @@ class ExchangeManagement:
 
     async def texts(self, number: str | None = None) -> list[TextMessage]:
         """The text messages that came for that number, or for all, oldest first."""
-        body = await self.requests.ask("GET", SMS_PATH, query=f"number={quote(number, safe='')}" if number else "")
+        query = f"number={quote(number, safe='')}" if number else ""
+        body = await self.requests.ask("GET", SMS_PATH, query=query, most_bytes=_MOST_TEXT_BYTES)
         return _read("text messages", lambda: [_text(one) for one in Record.parse(body).records("messages", limit=MAX_MESSAGES)])
 
     async def clear_texts(self) -> int:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from typing import Any
 
 import aiohttp
@@ -12,6 +13,7 @@ from sinchphone.exchange.directory.identity import management_token
 from sinchphone.exchange.options import ApplicationCredentials
 from sinchphone.exchange.server import Exchange
 from sinchphone.exchange.sms import routes
+from sinchphone.exchange.sms.inbox import MAX_MESSAGES, MAX_TEXT_CHARACTERS
 from sinchphone.local.management import ExchangeManagement
 from sinchphone.local.signed_requests import SignedRequests
 from sinchphone.signaling.services.sms import Delivery, SmsApi
@@ -82,6 +84,15 @@ async def test_a_text_of_which_its_parameters_leave_nothing_is_read_as_any(excha
     assert (await ask(http, exchange, "POST", "/acme/batches", body))[0] == 201
     management = ExchangeManagement(SignedRequests(exchange.url, ApplicationCredentials("acme", SECRETS["acme"])))
     assert [one.text for one in await management.texts()] == [""]
+
+
+@pytest.mark.parametrize("letter", ["🙂", "\x01"])
+async def test_as_many_texts_as_the_inbox_keeps_are_read_however_long_they_are(exchange: Exchange, letter: str) -> None:
+    text = letter * MAX_TEXT_CHARACTERS
+    for _ in range(MAX_MESSAGES):
+        exchange.sms.deliver("acme", sender="\x01" * 100, number=ADA, text=text, now=time.time())
+    management = ExchangeManagement(SignedRequests(exchange.url, ApplicationCredentials("acme", SECRETS["acme"])))
+    assert {one.text for one in await management.texts()} == {text}
 
 
 @pytest.mark.parametrize(
