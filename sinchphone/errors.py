@@ -28,6 +28,7 @@ from typing import Final
 INSECURE: Final = "no secure connection"  # how every sentence about TLS that failed begins
 NOT_OVER_SIP: Final = "can't be reached over SIP"  # of a SIP side, as whoever called it reads
 TRUNK_AWAY: Final = "the trunk can't be reached"  # as whoever called a number reads
+EXCHANGE_CLOSING: Final = "the exchange is closing, or was reset"  # as those read whose calls it ends with that
 RELAY_ONLY: Final = "calls go through TURN servers only"  # how those about calls that found none begin
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, hint_of_code, hint_of_sip, sip_failure
 from sinchphone.cli.explanations import explain
-from sinchphone.errors import INSECURE, NOT_OVER_SIP, RELAY_ONLY, TRUNK_AWAY
+from sinchphone.errors import EXCHANGE_CLOSING, INSECURE, NOT_OVER_SIP, RELAY_ONLY, TRUNK_AWAY
 from sinchphone.protocol.call.states import BUSY_CODES, Cause, EndedBy
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
@@ -117,6 +117,8 @@ def _hint(details: "CallDetails", code: ExitCode) -> str | None:
         return "check the address: its host, port and transport (;transport=tcp), and whether a SIP server runs there"
     if details.failure is not None and RELAY_ONLY in details.failure.message:
         return "[ice] servers names TURN servers, sinchphone doctor asks each of them: sinchphone help networks"
+    if details.failure is not None and EXCHANGE_CLOSING in details.failure.message:
+        return "call once more when it runs again: sinchphone exchange status says whether it does"
     return hint_of_code(code) if details.cause is not Cause.INACTIVE else None
 
 

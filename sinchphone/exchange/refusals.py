@@ -6,7 +6,6 @@ from sinchphone.errors import SinchphoneError
 from sinchphone.signaling.wire import ErrorCode
 
 EXCHANGE_FAILED: Final = "the exchange failed; its log says why"
-CLOSING_REASON: Final = "The exchange is closing, or was reset"
 TOO_LONG_REASON: Final = "The call has reached its maximum duration"
 
 

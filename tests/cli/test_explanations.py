@@ -11,7 +11,7 @@ from sinchphone.cli.endings import NEXT_STEPS, Order, describe
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.explanations import BUSY, INCOMING, OUTGOING, WHOSE, explain
 from sinchphone.engine.calls.details import CallDetails
-from sinchphone.errors import TRUNK_AWAY
+from sinchphone.errors import EXCHANGE_CLOSING, TRUNK_AWAY
 from sinchphone.protocol.call.states import NETWORK_DOMAIN, Cause, EndedBy
 from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.signaling.dialect import Domain
@@ -54,6 +54,14 @@ def test_a_number_that_the_trunk_does_not_take_leads_to_the_page_on_trunks(code:
     failed = CallDetails(1.0, ended_at=3.0, cause=Cause.FAILURE, failure=CallFailure(code, why, ""))
     ending = describe(failed, peer="x", domain=Domain.PSTN, outbound=True, order=None, interactive=True)
     assert why in ending.reason and "sinchphone help trunk" in str(ending.hint)
+
+
+@pytest.mark.parametrize("outbound", [True, False], ids=["outgoing", "incoming"])
+def test_a_call_that_ends_with_its_exchange_is_to_be_made_once_more_when_that_runs_again(outbound: bool) -> None:
+    failed = CallDetails(1.0, ended_at=3.0, cause=Cause.FAILURE, failure=CallFailure(503, EXCHANGE_CLOSING, "exchange"))
+    ending = describe(failed, peer="echo", domain=Domain.MXP, outbound=outbound, order=None, interactive=True)
+    assert ending.code is ExitCode.PLATFORM
+    assert "the exchange is closing" in ending.reason and "sinchphone exchange status" in str(ending.hint)
 
 
 def test_a_trunk_out_of_reach_is_a_matter_of_the_network_not_of_the_number() -> None:

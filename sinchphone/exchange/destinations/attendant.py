@@ -18,13 +18,13 @@ from typing import Any, Final
 
 from sinchphone.engine.calls.attended_call import AttendedCall
 from sinchphone.engine.calls.machine_driver import GOODBYE_S
-from sinchphone.errors import RemoteProtocolError
+from sinchphone.errors import EXCHANGE_CLOSING, RemoteProtocolError
 from sinchphone.exchange.calls.line import CallLine
 from sinchphone.exchange.conference.rooms import REMOVED, Participant, Rooms
 from sinchphone.exchange.conference.roster import tell_roster
 from sinchphone.exchange.destinations.behaviour import behave, prepare
 from sinchphone.exchange.destinations.dialplan import Plan
-from sinchphone.exchange.refusals import CLOSING_REASON, TOO_LONG_REASON
+from sinchphone.exchange.refusals import TOO_LONG_REASON
 from sinchphone.media.codecs.codec import CODECS
 from sinchphone.media.port import MediaPorts, PortOptions
 from sinchphone.media.sound import Sound
@@ -38,7 +38,7 @@ from sinchphone.protocol.sdp.jsep import encode_description
 from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS
 from sinchphone.signaling.channel import MxpChannel
 
-CLOSING: Final = CallFailure(503, CLOSING_REASON, "exchange")
+CLOSING: Final = CallFailure(503, EXCHANGE_CLOSING, "exchange")
 TOO_LONG: Final = CallFailure(408, TOO_LONG_REASON, "exchange")
 
 

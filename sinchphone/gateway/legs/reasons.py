@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 from sinchphone.errors import (
+    EXCHANGE_CLOSING,
     ForbiddenError,
     MediaError,
     NetworkError,
@@ -17,7 +18,7 @@ from sinchphone.errors import (
     NotFoundError,
     SinchphoneError,
 )
-from sinchphone.exchange.refusals import CLOSING_REASON, TOO_LONG_REASON, RefusedError
+from sinchphone.exchange.refusals import TOO_LONG_REASON, RefusedError
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.protocol.call.states import ICE_FAILED, NETWORK_DOMAIN, Cause
 from sinchphone.protocol.callbacks.events import Reason
@@ -30,7 +31,7 @@ DECLINED: Final = Failure(603, "Declined")
 NO_ANSWER: Final = Failure(480, "Nobody answered")
 NOBODY_NOTICED: Final = Failure(480, "No device took notice")
 VANISHED: Final = Failure(408, "The other side vanished", "media")
-CLOSING: Final = Failure(503, CLOSING_REASON)
+CLOSING: Final = Failure(503, EXCHANGE_CLOSING)
 BROKEN: Final = Failure(500, "The exchange failed")
 UNAVAILABLE: Final = Failure(480, "Not available at the moment")
 CROWDED: Final = Failure(486, "Too many calls at the moment")
