@@ -77,8 +77,7 @@ class Edit:
 def edits(words: Sequence[str], *, most: int = 8) -> st.SearchStrategy[list[Edit]]:
     """Changes that know the words of the format."""
     texts = st.one_of(st.sampled_from(list(words)), st.sampled_from(NUMBERS), st.sampled_from(MARKS), st.text(max_size=6))
-    kinds = st.sampled_from(sorted(_EDITS))
-    return st.lists(st.builds(Edit, kinds, st.integers(0, 400), st.integers(0, 40), texts), max_size=most)
+    return st.lists(st.builds(Edit, st.sampled_from(KINDS), st.integers(0, 400), st.integers(0, 40), texts), max_size=most)
 
 
 def edited(text: str, changes: Sequence[Edit]) -> str:
@@ -144,6 +143,7 @@ _EDITS: Final[dict[str, Callable[[str, Edit], str]]] = {
     "swap words": _swap_words,
     "word": _word,
 }
+KINDS: Final = tuple(sorted(_EDITS))
 
 
 def _moved(lines: list[str], at: int, to: int) -> list[str]:
