@@ -188,6 +188,11 @@ class _CrossingPort(Generic[Inner]):
         self._events.end()
 
 
+def _close_all(ports: "list[WebRtcPort]") -> None:
+    for port in ports:
+        start_task(port.close(), name="close-fork")
+
+
 class _CrossingWebRtcPort(_CrossingPort["WebRtcPort"]):
     def __init__(self, media: MediaLoop, options: PortOptions, port: "WebRtcPort | None" = None) -> None:
         super().__init__(media, self._new, WEBRTC_MODULE, port)
@@ -202,7 +207,18 @@ class _CrossingWebRtcPort(_CrossingPort["WebRtcPort"]):
         return await self._run(lambda port: port.restart())
 
     async def fork(self) -> PassingPort:
-        return _CrossingWebRtcPort(self._media, self._options, await self._run(lambda port: port.fork()))
+        forks: list[WebRtcPort] = []
+
+        async def fork(port: "WebRtcPort") -> "WebRtcPort":
+            forks.append(await port.fork())
+            return forks[0]
+
+        try:
+            return _CrossingWebRtcPort(self._media, self._options, await self._run(fork))
+        except asyncio.CancelledError:
+            with suppress(LocalProtocolError, RuntimeError):  # the thread was stopped
+                self._media.call_soon(_close_all, forks)  # one that was made already, and is nobody's
+            raise
 
     def _new(self, events: Outbox[PortEvent], leg: PortLeg) -> "WebRtcPort":
         from sinchphone.media.webrtc.port import WebRtcPort

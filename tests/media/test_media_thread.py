@@ -229,6 +229,37 @@ async def test_a_fork_crosses_the_line_too(media: MediaThread) -> None:
         await port.close()
 
 
+async def test_a_fork_that_is_cancelled_when_it_is_made_already_is_closed(media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sinchphone.media.webrtc.port import WebRtcPort
+
+    forked, closed, fork = list[WebRtcPort](), threading.Event(), WebRtcPort.fork
+    made = threading.Event()
+
+    async def watched(port: WebRtcPort) -> WebRtcPort:
+        forked.append(await fork(port))
+        close = forked[0].close
+
+        async def watched_close() -> None:
+            await close()
+            closed.set()
+
+        monkeypatch.setattr(forked[0], "close", watched_close)
+        asyncio.get_running_loop().call_later(0.1, made.set)  # after the result is on its way
+        return forked[0]
+
+    caller = media.ports.port(HERE)
+    await caller.offer()
+    monkeypatch.setattr(WebRtcPort, "fork", watched)
+    forking = start_task(caller.fork(), name="fork")
+    await asyncio.sleep(0)
+    assert made.wait(PATIENCE)  # this loop stands still: it can't take the result
+    forking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await forking
+    assert await asyncio.to_thread(closed.wait, PATIENCE)
+    await caller.close()
+
+
 async def test_a_port_that_was_never_used_closes_and_then_refuses(media: MediaThread) -> None:
     port = media.ports.port(HERE)
     await port.close()
