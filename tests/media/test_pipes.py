@@ -1,8 +1,10 @@
 """Raw sound from and to other programs."""
 
 import os
+import resource
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import AudioFileError
 from sinchphone.media.local_audio.pipes import PipeIn, PipeOut
-from sinchphone.media.sound import PipeEnded, PipeStarted, SoundEvent, SoundWarning
+from sinchphone.media.sound import Descriptor, PipeEnded, PipeStarted, SoundEvent, SoundWarning
 
 LIMIT = 20.0
 
@@ -132,3 +134,36 @@ def test_an_existing_file_is_refused_without_force_and_what_isnt_there_cant_be_r
     for path in (str(tmp_path / "nowhere"), "fd:9999"):
         with pytest.raises(AudioFileError):
             PipeIn(path).open()
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """So many open files that the next one has a number that ``select`` doesn't take."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(limits[0], 4096), limits[1]), limits[1]))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    yield
+    for one in opened:
+        os.close(one)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_program_with_a_thousand_files_says_what_a_pipe_has(many_files: None, fifo: Path) -> None:
+    pipe = PipeIn(str(fifo))
+    pipe.open()
+    pipe.next_frame()
+    with fifo.open("wb") as writer:
+        writer.write(counting(4000).tobytes())
+    assert np.array_equal(heard(pipe, 4000), counting(4000))
+    pipe.close()
+
+
+def test_a_program_with_a_thousand_files_writes_what_it_hears(many_files: None) -> None:
+    reader, writer = os.pipe()
+    pipe = PipeOut(Descriptor("fd:3", writer), lambda _: None)
+    pipe.open()
+    os.close(writer)
+    pipe.put(counting(960))
+    pipe.close()
+    with os.fdopen(reader, "rb") as heard_by:
+        assert heard_by.read() == counting(960).tobytes()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import stat
 import sys
 from typing import Final, Literal, TypeAlias
@@ -49,6 +50,22 @@ def check_given(path: str, use: Use, *, inherited: bool = False) -> None:
             _check_direction(path, number, use)
     except OSError as error:
         raise AudioFileError(f"{path} is not open: it was not given to sinchphone", hint=_HINT) from error
+
+
+def wait_readable(descriptor: int, seconds: float) -> bool:
+    """Whether a read takes something at once, be it an end or an error; waits for it. Any number, unlike ``select``; not on Windows."""
+    return _wait(descriptor, select.POLLIN, seconds)
+
+
+def wait_writable(descriptor: int, seconds: float) -> bool:
+    """Whether a write takes something at once, be it an error; waits for it. As ``wait_readable``."""
+    return _wait(descriptor, select.POLLOUT, seconds)
+
+
+def _wait(descriptor: int, event: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, event)
+    return bool(poll.poll(round(1000 * seconds)))
 
 
 def check_kind(path: str, mode: int) -> None:

@@ -10,7 +10,6 @@ Everything here blocks on the disk: call it in a thread of its own (``media.play
 
 import errno
 import os
-import select
 import sys
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from av.packet import Packet
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.twotrack import Stereo
 from sinchphone.errors import AudioFileError
+from sinchphone.media.local_audio.descriptors import wait_readable
 from sinchphone.media.options import NO_OTHER_FILES, STANDARD_INPUT
 from sinchphone.media.recording_path import check_free
 from sinchphone.quick_dataclass import quick_dataclass
@@ -66,9 +66,9 @@ class _Pipe:
         self._closed = False
 
     def read(self, size: int) -> bytes:
-        # Windows can't select on pipes: there a closed reader ends with the next bytes.
+        # Windows can't wait for pipes: there a closed reader ends with the next bytes.
         while not self._closed:
-            if sys.platform == "win32" or select.select([self._descriptor], [], [], 0.1)[0]:
+            if sys.platform == "win32" or wait_readable(self._descriptor, 0.1):
                 return os.read(self._descriptor, size)
         return b""
 

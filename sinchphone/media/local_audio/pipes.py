@@ -8,7 +8,6 @@
 
 import errno
 import os
-import select
 import stat
 import threading
 from collections import deque
@@ -19,11 +18,11 @@ import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
 from sinchphone.errors import AudioFileError
-from sinchphone.media.local_audio.descriptors import check_kind, claim, descriptor_of
+from sinchphone.media.local_audio.descriptors import check_kind, claim, descriptor_of, wait_readable, wait_writable
 from sinchphone.media.sound import CALL, Descriptor, PipeEnded, PipeStarted, SoundEvent, SoundWarning
 
 _READ_BYTES: Final = 3840  # 40 ms
-_WRITE_BYTES: Final = 1920  # less than PIPE_BUF: a pipe that select calls writable takes it whole
+_WRITE_BYTES: Final = 1920  # less than PIPE_BUF: a pipe that poll calls writable takes it whole
 _BUFFERED_IN: Final = RATE  # bytes, half a second: a writer that is faster waits
 _BUFFERED_OUT: Final = 2 * RATE  # bytes, a second: from a reader that is slower the oldest is kept back
 _PIPE_WAIT_SECONDS: Final = 0.1
@@ -75,7 +74,7 @@ class PipeIn:
     def _read_all(self) -> None:
         try:
             while self._has_room():
-                if not select.select([self._descriptor], [], [], _PIPE_WAIT_SECONDS)[0]:
+                if not wait_readable(self._descriptor, _PIPE_WAIT_SECONDS):
                     continue
                 read = os.read(self._descriptor, _READ_BYTES)
                 if not read:
@@ -167,7 +166,7 @@ class PipeOut:
             if self._descriptor is None and not self._reopen():
                 return
             assert self._descriptor is not None
-            if not select.select([], [self._descriptor], [], _PIPE_WAIT_SECONDS)[1]:
+            if not wait_writable(self._descriptor, _PIPE_WAIT_SECONDS):
                 if self._closed:
                     return
                 continue
