@@ -78,6 +78,7 @@ class ChangingPhone(asyncio.DatagramProtocol):
         self._sequence, self._timestamp, self._ssrc = secrets.randbits(15), secrets.randbits(31), secrets.randbits(32)
         self._due = 0.0
         self._pressed: set[int] = set()
+        self.wrapped = False
 
     async def offer(self) -> str:
         """Its first description."""
@@ -110,6 +111,10 @@ class ChangingPhone(asyncio.DatagramProtocol):
     def restart(self) -> None:
         """Another source (SSRC), numbers and times, as after a reboot or by a media server that takes over."""
         self._sequence, self._timestamp, self._ssrc = secrets.randbits(15), secrets.randbits(31), secrets.randbits(32)
+
+    def count_from(self, number: int) -> None:
+        """The first packet's number, so that numbers wrap soon."""
+        self._sequence, self.wrapped = number, False
 
     def point(self, theirs: str) -> None:
         """Do what a description of the other side says."""
@@ -188,4 +193,8 @@ class ChangingPhone(asyncio.DatagramProtocol):
     def _send(self, number: int, payload: bytes) -> None:
         head = struct.pack("!BBHII", 0x80, number, self._sequence, self._timestamp & 0xFFFFFFFF, self._ssrc)
         self._sequence = (self._sequence + 1) & 0xFFFF
-        self._transports[-1].sendto(head + payload, self._peer)
+        self.wrapped |= self._sequence == 0
+        self._transports[-1].sendto(self._datagram(head, payload), self._peer)
+
+    def _datagram(self, head: bytes, payload: bytes) -> bytes:
+        return head + payload
