@@ -20,7 +20,7 @@ from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.sms.inbox import SmsInbox
 from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.exchange.store.store import StoreError
-from sinchphone.exchange.store.tables import ACCOUNTS, IDENTITIES, TRANSPORTS
+from sinchphone.exchange.store.tables import ACCOUNTS, IDENTITIES, TEXT_MESSAGES, TRANSPORTS
 from sinchphone.exchange.voice_api.assigned_numbers import AssignedNumbers, Capability
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.rest.software import Software
@@ -135,6 +135,17 @@ async def test_texts_that_the_store_does_not_take_never_came(rooms: Rooms) -> No
     with rooms.refusing("text_messages"), pytest.raises(StoreError):
         await rooms.texts.keep("acme", [rooms.texts.deliver("acme", sender=None, number="+46700000001", text="tea?", now=NOW)])
     assert rooms.texts.messages("acme") == []
+
+
+async def test_texts_that_the_store_does_not_let_go_are_still_there(rooms: Rooms) -> None:
+    texts = [rooms.texts.deliver("acme", sender=None, number="+46700000001", text=text, now=NOW) for text in ("tea?", "now?")]
+    await rooms.texts.keep("acme", texts)
+    with rooms.refusing("text_messages", "DELETE"), pytest.raises(StoreError):
+        await rooms.texts.forget("acme")
+    assert rooms.texts.messages("acme") == texts
+    assert await rooms.texts.forget("acme") == 2
+    assert rooms.texts.messages("acme") == []
+    assert await rooms.store.read(TEXT_MESSAGES) == []
 
 
 async def test_a_circle_that_the_store_does_not_take_is_asked_to_keep_again(rooms: Rooms) -> None:

@@ -29,9 +29,7 @@ class SmsInboxRoutes:
 
     async def _clear(self, request: web.Request) -> web.Response:
         application, _ = await self._access.receive(request)
-        cleared = self._inbox.clear(application.key)
-        await self._inbox.settle()
-        return json_answer({"cleared": cleared})
+        return json_answer({"cleared": await self._inbox.forget(application.key)})
 
 
 def text_members(message: TextMessage) -> dict[str, Any]:

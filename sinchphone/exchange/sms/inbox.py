@@ -58,19 +58,15 @@ class SmsInbox:
         message = TextMessage(id=name, batch=batch or name, sender=sender, number=number, text=text[:MAX_TEXT_CHARACTERS], at=now)
         kept = self._messages.setdefault(application, {})
         kept[name] = message
-        self._store.put(TEXT_MESSAGES, application, name, message.batch, sender, number, message.text, now)
+        self._put(application, message)
         while len(kept) > MAX_MESSAGES:
             oldest = next(iter(kept))
             del kept[oldest]
             self._store.drop(TEXT_MESSAGES, application, oldest)
         return message
 
-    async def settle(self) -> None:
-        """Return when all that came is kept, and known to whoever asks another process next. Raises StoreError."""
-        await self._store.settle()
-
     async def keep(self, application: str, messages: Iterable[TextMessage]) -> None:
-        """``settle``, after which these messages are kept, or none of them came. Raises StoreError."""
+        """Return when these that came are kept, and known to whoever asks another process next. Raises StoreError: none of them came."""
         async with kept(self._store, lambda: self._withdraw(application, messages)):
             pass
 
@@ -88,11 +84,25 @@ class SmsInbox:
         """Those that were sent together under that name; none where it's unknown."""
         return [one for one in self._messages.get(application, {}).values() if one.batch == batch]
 
-    def clear(self, application: str) -> int:
-        """Forget the application's; how many they were."""
-        gone = self._messages.pop(application, {})
+    def clear(self, application: str) -> None:
+        """Forget the application's."""
+        self._messages.pop(application, None)
         self._store.drop_where(TEXT_MESSAGES, application=application)
+
+    async def forget(self, application: str) -> int:
+        """Forget the application's; how many they were. Raises StoreError: they are there then as before."""
+        gone = self._messages.get(application, {})
+        async with kept(self._store, lambda: self._put_back(application, gone)):
+            self.clear(application)
         return len(gone)
+
+    def _put_back(self, application: str, gone: dict[str, TextMessage]) -> None:
+        self._messages[application] = {**gone, **self._messages.get(application, {})}
+        for message in gone.values():
+            self._put(application, message)
+
+    def _put(self, application: str, one: TextMessage) -> None:
+        self._store.put(TEXT_MESSAGES, application, one.id, one.batch, one.sender, one.number, one.text, one.at)
 
     def _came(self, row: Row) -> None:
         """What was kept before, or another process took."""

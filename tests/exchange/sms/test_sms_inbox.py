@@ -53,7 +53,7 @@ async def test_what_came_is_there_after_a_restart_until_it_is_cleared_or_too_old
 
     store, inbox = await opened(NOW + TEXTS_KEPT_SECONDS + 1)
     assert [one.text for one in inbox.messages("acme")] == ["new"]
-    assert inbox.clear("acme") == 1
+    assert await inbox.forget("acme") == 1
     await store.close()
 
     store, inbox = await opened(NOW + TEXTS_KEPT_SECONDS + 1)
