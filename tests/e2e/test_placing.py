@@ -1,51 +1,36 @@
 """Calls that come to nothing before they are placed or taken: whatever was opened for them is closed, and the next ones are as any."""
 
 import asyncio
-import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sinchphone.engine.calls.unheard import Unheard
 from sinchphone.engine.capabilities import Capabilities
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events.events import ClientFailed, ClientWarning
 from sinchphone.errors import DeviceError, LocalProtocolError
-from sinchphone.media.outbox import Outbox
 from sinchphone.media.pictures.pictures import PictureOptions
-from sinchphone.media.sound import AudioLeg, Levels, Signal, SoundEvent, SoundOptions
+from sinchphone.media.sound import SoundOptions
 from sinchphone.tasks import start_task
 
 
-class SlowSound:
+class SlowSound(Unheard):
     """Opens when it may."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.opening = asyncio.Event()
         self.may_open = asyncio.Event()
         self.closed = False
-        self._events: Outbox[SoundEvent] = Outbox()
 
     async def open(self) -> None:
         self.opening.set()
         await self.may_open.wait()
 
-    async def connect(self, leg: AudioLeg, *, early: bool = False) -> None:
-        """Nothing is carried."""
-
-    async def signal(self, signal: Signal | None) -> bool:
-        return False
-
-    def mute(self, muted: bool) -> None:
-        """Nothing is said."""
-
-    def levels(self) -> Levels:
-        return Levels(near_dbfs=-math.inf, far_dbfs=-math.inf)
-
-    def events(self) -> Outbox[SoundEvent]:
-        return self._events
-
     async def close(self) -> None:
+        await super().close()
         self.closed = True
 
 
