@@ -100,15 +100,20 @@ async def test_stock_aiortc_calls_us(codec: str) -> None:
             await stock.close()
 
 
+async def is_called(stock: Stock, peer: Peer) -> None:
+    """Our port offers, and it answers."""
+    await stock.pc.setRemoteDescription(RTCSessionDescription((await peer.port.offer()).sdp, "offer"))
+    await peer.trickle_to(stock.add)
+    await stock.pc.setLocalDescription(await stock.pc.createAnswer())
+    await peer.port.accept(Description("answer", stock.pc.localDescription.sdp))
+
+
 @pytest.mark.usefixtures("stock_uses_loopback")
 async def test_we_call_stock_aiortc() -> None:
     async with a_peer(WebRtcPort(HERE)) as peer:
         stock = Stock()
         try:
-            await stock.pc.setRemoteDescription(RTCSessionDescription((await peer.port.offer()).sdp, "offer"))
-            await peer.trickle_to(stock.add)
-            await stock.pc.setLocalDescription(await stock.pc.createAnswer())
-            await peer.port.accept(Description("answer", stock.pc.localDescription.sdp))
+            await is_called(stock, peer)
             await hear_each_other(peer, stock)
         finally:
             await stock.close()
@@ -140,10 +145,7 @@ async def test_the_queue_of_a_link_that_narrows_is_told_by_round_trips_and_drain
     async with a_peer(WebRtcPort(HERE)) as peer:
         stock = Stock()
         try:
-            await stock.pc.setRemoteDescription(RTCSessionDescription((await peer.port.offer()).sdp, "offer"))
-            await peer.trickle_to(stock.add)
-            await stock.pc.setLocalDescription(await stock.pc.createAnswer())
-            await peer.port.accept(Description("answer", stock.pc.localDescription.sdp))
+            await is_called(stock, peer)
             await peer.wait_for(Connected)
             await talk(150, (peer, 440))
             stream = peer.port._stream
