@@ -291,15 +291,20 @@ async def test_an_agent_without_a_candidate_that_works_fails_when_all_are_known(
             await asyncio.wait_for(one.connection.connect(), PATIENCE)
 
 
+async def find_each_other(one: Agent, two: Agent) -> None:
+    """By the first candidate of ``one``; the other one is learnt from its checks."""
+    await one.connection.gather_candidates()
+    await two.connection.gather_candidates()
+    one.knows(two, controlling=True)
+    two.knows(one, controlling=False)
+    await two.connection.add(f"candidate:{one.found[0].to_sdp()}")
+    await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
+
+
 async def test_consent_is_asked_for_again_and_again_where_the_peer_tells_of_no_packets() -> None:
     often = PortOptions(loopback=True, lost_after_s=0.4)
     async with an_agent(often, "onea") as one, an_agent(HERE, "twob") as two:
-        await one.connection.gather_candidates()
-        await two.connection.gather_candidates()
-        one.knows(two, controlling=True)
-        two.knows(one, controlling=False)
-        await two.connection.add(f"candidate:{one.found[0].to_sdp()}")
-        await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
+        await find_each_other(one, two)
         await asyncio.sleep(0.6)
         assert one.consents >= 3
         assert two.consents == 0  # its turn comes every 0.8 s
@@ -317,12 +322,7 @@ async def test_where_round_trips_are_wanted_each_check_is_sent_once_and_its_answ
     """Also while the peer tells of packets."""
     async with an_agent(ufrag="onea") as one, an_agent(ufrag="twob") as two:
         one.round_trips, one.told_of_packets = RoundTrips(), True
-        await one.connection.gather_candidates()
-        await two.connection.gather_candidates()
-        one.knows(two, controlling=True)
-        two.knows(one, controlling=False)
-        await two.connection.add(f"candidate:{one.found[0].to_sdp()}")
-        await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
+        await find_each_other(one, two)
         await asyncio.sleep(0.6)
         assert len(one.round_trips.asked_at) >= 5
         assert len(one.round_trips.took) >= len(one.round_trips.asked_at) - 1
