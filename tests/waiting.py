@@ -1,12 +1,13 @@
 """Waiting for what happens by itself."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
 
 import numpy as np
 
 from sinchphone.audio.frame import Frame, Samples
+from sinchphone.tasks import start_task
 from tests.instruments import is_steady
 
 PATIENCE_S: Final = 30.0  # on a machine that others use too
@@ -18,6 +19,16 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def cancelled_after(turns: int, work: Coroutine[Any, Any, object]) -> bool:
+    """Cancel that after so many turns of the loop, and wait for its end; whether it was cancelled before it was over."""
+    working = start_task(work, name="cancelled")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    working.cancel()
+    await asyncio.wait([working])
+    return working.cancelled()
 
 
 async def until_sound(heard: Sequence[Frame], like: Callable[[Samples], bool], at: int) -> None:

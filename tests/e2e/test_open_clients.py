@@ -10,6 +10,7 @@ from sinchphone.engine.events.events import ClientEvent, Ready
 from sinchphone.errors import LocalProtocolError
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.tasks import start_task
+from tests.waiting import cancelled_after
 
 LIMIT_S = 20.0
 
@@ -135,12 +136,7 @@ async def test_a_client_whose_closing_is_cancelled_has_left_all_the_same(lines: 
     events = client.events()
     call = await client.call_user("echo")
     await steps.reach(call, State.ESTABLISHED)
-    closing = start_task(client.close(), name="close")
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    closing.cancel()
-    await asyncio.wait([closing])
-    assert closing.cancelled()
+    assert await cancelled_after(turns, client.close())
     assert call.state is State.ENDED
     with pytest.raises(LocalProtocolError, match="isn't running"):
         _ = client.media.loop

@@ -13,17 +13,7 @@ from sinchphone.exchange.store.sqlite import check_unused
 from sinchphone.exchange.store.store import StoreError
 from sinchphone.tasks import start_task
 from tests.exchange.conftest import SECRETS, Phone
-from tests.waiting import until
-
-
-async def close_cancelled_after(exchange: Exchange, turns: int) -> bool:
-    """Whether it was cancelled before it was over."""
-    closing = start_task(exchange.close(), name="close")
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    closing.cancel()
-    await asyncio.wait([closing])
-    return closing.cancelled()
+from tests.waiting import cancelled_after, until
 
 
 def is_unused(database: Path) -> bool:
@@ -42,7 +32,7 @@ async def test_an_exchange_whose_close_is_cancelled_has_closed_its_store_and_its
     port = exchange.port
     with pytest.raises(StoreError, match="an exchange may use it"):
         check_unused(database)
-    await close_cancelled_after(exchange, turns)
+    await cancelled_after(turns, exchange.close())
     await until(lambda: is_unused(database))  # its thread may have had its last order just now
     with socket.create_server(("127.0.0.1", port)):
         pass
@@ -55,6 +45,6 @@ async def test_a_poll_ends_where_the_close_of_the_exchange_is_cancelled(tmp_path
     token = (await ada.subscribe("broadcast"))["t"]["t"]
     poll = start_task(ada.subscribe("broadcast", token), name="poll")
     await until(lambda: exchange.readings().polls)
-    assert await close_cancelled_after(exchange, 1)
+    assert await cancelled_after(1, exchange.close())
     _, pending = await asyncio.wait([poll], timeout=5.0)
     assert not pending
