@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import field
 from functools import partial
 from pathlib import Path
@@ -178,10 +179,11 @@ def secret_source(options: Options) -> str | None:
 
 async def read_beside(read: Callable[[], Read]) -> Read:
     """What a function returns that may run a command of the configuration, which may take as long as somebody types a passphrase: in a
-    thread, so that signals and everything else go on. Cancelling it kills the command and doesn't wait."""
+    thread, so that signals and everything else go on. Cancelling it kills the command, also one that is just being started, and doesn't
+    wait for what else the function does."""
     import asyncio
 
-    loop = asyncio.get_running_loop()
+    loop, commands = asyncio.get_running_loop(), _Commands()
     found: asyncio.Future[Read] = loop.create_future()
 
     def tell(done: Callable[[], None]) -> None:
@@ -189,6 +191,7 @@ async def read_beside(read: Callable[[], Read]) -> Read:
             loop.call_soon_threadsafe(lambda: None if found.done() else done())
 
     def work() -> None:
+        _commands.set(commands)  # of this thread alone
         try:
             result = read()
         except BaseException as error:  # noqa: BLE001 - raised where it is awaited
@@ -200,22 +203,43 @@ async def read_beside(read: Callable[[], Read]) -> Read:
     try:
         return await found
     except asyncio.CancelledError:
-        for command in tuple(_running):
-            command.kill()
+        commands.cancel()
         raise
 
 
-_running: Final[set["subprocess.Popen[bytes]"]] = set()
+class _Commands:
+    """The commands that one reading runs, one after the other, until it is cancelled in another thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: subprocess.Popen[bytes] | None = None
+        self._is_cancelled = False
+
+    def start(self, command: str) -> "subprocess.Popen[bytes]":
+        """Raises OSError, ValueError and IndexError where there's no such program, SubprocessError where nobody waits for it any more."""
+        with self._lock:
+            if self._is_cancelled:
+                raise subprocess.SubprocessError
+            self._running = subprocess.Popen(shlex.split(command), stdout=subprocess.PIPE)  # noqa: S603 - the user's own
+            return self._running
+
+    def cancel(self) -> None:
+        """Kill what runs, and start nothing more."""
+        with self._lock:
+            self._is_cancelled = True
+            if self._running is not None:
+                self._running.kill()
+
+
+_commands: Final[ContextVar[_Commands]] = ContextVar("_commands")
 
 
 def _run_secret_command(command: str, name: str) -> str:
     try:
-        with subprocess.Popen(shlex.split(command), stdout=subprocess.PIPE) as running:  # noqa: S603 - the user's own
-            _running.add(running)
+        with _commands.get(_Commands()).start(command) as running:
             try:
                 output, _ = running.communicate(timeout=SECRET_COMMAND_SECONDS)
             finally:
-                _running.discard(running)
                 running.kill()
         if running.returncode:
             raise subprocess.CalledProcessError(running.returncode, command)
