@@ -6,7 +6,8 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 import pytest
 from aioice import stun
@@ -329,6 +330,53 @@ async def test_where_round_trips_are_wanted_each_check_is_sent_once_and_its_answ
         assert one.consents >= 5
         assert len(one.round_trips.paths) == 1
         assert all(took < EVERY for took in one.round_trips.took.values())
+
+
+@asynccontextmanager
+async def answers(agent: Agent, *, late_s: float = 0.0, elsewhere: bool = False) -> AsyncIterator[None]:
+    """What ``agent`` sends goes so much later, or from another port."""
+    loop = asyncio.get_running_loop()
+    other, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
+
+    def send(on: asyncio.DatagramTransport, way: Any, data: bytes, addr: Any) -> None:
+        if not on.is_closing():
+            way(data, addr)
+
+    for each in (protocol.transport for protocol in agent.connection._protocols):
+        way = partial(send, other, other.sendto) if elsewhere else partial(send, each, each.sendto)
+        cast(Any, each).sendto = partial(loop.call_later, late_s, way)
+    try:
+        yield
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize("measured", [False, True])
+async def test_an_answer_from_another_address_is_no_consent(measured: bool) -> None:
+    """RFC 7675 5.1: it must come from where the check went to, however well it's signed."""
+    async with an_agent(PortOptions(loopback=True, lost_after_s=0.4), "onea") as one, an_agent(ufrag="twob") as two:
+        await find_each_other(one, two)
+        trips = one.round_trips = RoundTrips() if measured else None
+        async with answers(two, elsewhere=True):
+            await asyncio.sleep(0.3)  # for an answer that is on its way
+            before, told = one.consents, 0 if trips is None else len(trips.took)
+            await asyncio.sleep(0.7)
+            assert one.consents == before
+            assert trips is None or len(trips.took) == told
+
+
+@pytest.mark.parametrize("measured", [False, True])
+async def test_an_answer_that_comes_seconds_late_is_a_consent(measured: bool) -> None:
+    """Trap: each check was given up before its answer came, and the peer was taken for gone."""
+    async with an_agent(PortOptions(loopback=True, lost_after_s=0.4), "onea") as one, an_agent(ufrag="twob") as two:
+        await find_each_other(one, two)
+        one.round_trips = RoundTrips() if measured else None
+        await asyncio.sleep(0.3)
+        async with answers(two, late_s=2.0):
+            await asyncio.sleep(0.3)
+            before = one.consents
+            await asyncio.sleep(2.7)
+            assert one.consents > before + 2
 
 
 async def test_a_check_with_another_password_is_refused() -> None:

@@ -36,10 +36,8 @@ MAX_PACKET_BYTES: Final = 1500  # of SRTP and SRTCP: pylibsrtp takes no more
 _MAX_NAMES: Final = 8  # of candidates that are looked up; a browser gives one name for each of its addresses
 _MAX_UNPROVEN: Final = 8  # addresses whose DTLS datagrams are kept until they are known to be the peer's,
 _MAX_KEPT: Final = 8  # and datagrams of each
-_CONSENT_SECONDS: Final = (
-    0.8  # between two consent checks; each gives up after 1.5 s, so a dead path has ignored six packets and more after 4 s
-)
-_CONSENT_RETRIES: Final = 1
+_CONSENT_SECONDS: Final = 0.8  # between two consent checks,
+_CONSENT_AGAIN_SECONDS: Final = 0.5  # and after one that isn't answered another: a dead path has ignored six packets and more after 4 s
 _CONSENT_SURE_SECONDS: Final = 4.0  # while the peer tells of packets of ours: what RFC 7675 5.1 asks for is 4 to 6 s
 _CLOSE_SECONDS: Final = 1.0
 
@@ -331,23 +329,37 @@ class IceConnection(seam.Connection):
 
     def _measure(self, pair: seam.CandidatePair) -> None:
         """Ask for consent once, and tell how long the answer takes."""
-        watch, password, protocol = self._listener.round_trips(), self.remote_password, pair.protocol
-        assert watch is not None and password is not None and isinstance(protocol, IceSocket), "all sockets are ours"
-        number = watch.checked((protocol.id, pair.remote_addr))
+        watch = self._listener.round_trips()
+        assert watch is not None, "it was asked when a check is due"
+        number = watch.checked((pair.protocol.id, pair.remote_addr))
 
         def answered() -> None:
             self._listener.consent()
             if self._listener.round_trips() is watch:
                 watch.answered(number)
 
-        protocol.ask_once(self.build_request(pair, nominate=False), pair.remote_addr, password.encode(), answered)
+        self._ask_once(pair, answered)
 
     async def _ask_consent(self, pair: seam.CandidatePair) -> None:
-        if self.remote_password is not None:
-            request = self.build_request(pair, nominate=False)
-            with suppress(seam.TransactionError):
-                await pair.protocol.request(request, pair.remote_addr, self.remote_password.encode(), _CONSENT_RETRIES)
-                self._listener.consent()
+        """Ask, and once more where no answer comes soon; those that come later count too (RFC 7675 5.1)."""
+        confirmed = asyncio.Event()
+
+        def answered() -> None:
+            confirmed.set()
+            self._listener.consent()
+
+        self._ask_once(pair, answered)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CONSENT_AGAIN_SECONDS):
+                await confirmed.wait()
+                return
+        self._ask_once(pair, answered)
+
+    def _ask_once(self, pair: seam.CandidatePair, answered: Callable[[], None]) -> None:
+        password, protocol = self.remote_password, pair.protocol
+        assert isinstance(protocol, IceSocket), "all sockets are ours"
+        if password is not None:
+            protocol.ask_once(self.build_request(pair, nominate=False), pair.remote_addr, password.encode(), answered)
 
     async def found_a_pair(self) -> None:
         """Wait for the first pair that works; maybe it isn't the one that the peer chooses."""

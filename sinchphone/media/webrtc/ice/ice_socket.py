@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from sinchphone.media.webrtc import seam
 
-_MOST_CHECKS: Final = 32  # whose answers are waited for
+_MOST_CHECKS: Final = 64  # whose answers are waited for: of half a minute, about (RFC 7675 5.1)
 MALFORMED: Final = (ValueError, KeyError, IndexError, AssertionError, struct.error)  # what aioice's STUN parser lets out
 
 
@@ -55,7 +55,8 @@ class IceSocket(seam.StunProtocol):
         return response, source
 
     def ask_once(self, request: seam.StunMessage, addr: tuple[str, int], integrity_key: bytes, answered: Callable[[], None]) -> None:
-        """Send a request that isn't repeated (RFC 7675 5.1); ``answered`` is called in the moment of an authentic answer, be it late."""
+        """Send a request that isn't repeated (RFC 7675 5.1); ``answered`` is called in the moment of an authentic answer from there, be it
+        late."""
         request.add_message_integrity(integrity_key)
 
         def confirm(response: seam.StunMessage) -> None:
@@ -66,7 +67,7 @@ class IceSocket(seam.StunProtocol):
         self._checks.append(request.transaction_id)
         if len(self._checks) > _MOST_CHECKS:
             self.transactions.pop(self._checks.popleft(), None)
-        self.transactions[request.transaction_id] = cast(seam.StunTransaction, _SingleTransmission(integrity_key, confirm))
+        self.transactions[request.transaction_id] = cast(seam.StunTransaction, _SingleTransmission(integrity_key, addr, confirm))
         self.send_stun(request, addr)
 
     def _note_mapped(self, response: seam.StunMessage, addr: tuple[str, int]) -> None:
@@ -78,11 +79,13 @@ class IceSocket(seam.StunProtocol):
 class _SingleTransmission:
     """All that a StunProtocol asks of a transaction: where responses go that carry its id."""
 
-    def __init__(self, integrity_key: bytes, confirm: Callable[[seam.StunMessage], None]) -> None:
+    def __init__(self, integrity_key: bytes, addr: tuple[str, int], confirm: Callable[[seam.StunMessage], None]) -> None:
         self._integrity_key = integrity_key
+        self._addr = addr
         self._confirm = confirm
 
-    def response_received(self, message: seam.StunMessage, _addr: tuple[str, int]) -> None:
-        """An error is no consent, and what isn't signed comes from anybody."""
-        if message.message_class is seam.StunClass.RESPONSE and message.check_message_integrity(self._integrity_key):
+    def response_received(self, message: seam.StunMessage, addr: tuple[str, int]) -> None:
+        """An error is no consent, an answer from elsewhere is none either, and what isn't signed comes from anybody."""
+        is_answer = message.message_class is seam.StunClass.RESPONSE and addr == self._addr
+        if is_answer and message.check_message_integrity(self._integrity_key):
             self._confirm(message)
