@@ -17,6 +17,16 @@ STUCK_S: Final = 1.0  # a write that takes longer waits for a reader who has sto
 _STDERR: Final = 2
 
 
+def takes_more(descriptor: int, seconds: float | None = 0.0) -> bool:
+    """Whether a write takes something at once, be it an error; waits for it, ``None``: for ever. Any descriptor, where ``select`` takes
+    none above 1023. Windows doesn't tell."""
+    if sys.platform == "win32":
+        return True
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(None if seconds is None else 1000 * seconds))
+
+
 def fill_closed_streams() -> None:
     """Whoever started us with a closed standard stream (``2>&-``) gets nothing there, and no file of ours takes its number."""
     for descriptor in range(3):
@@ -40,7 +50,7 @@ class _WaitingFile(io.FileIO):
     def write(self, data: Any) -> int:
         """Write some of ``data``: how much."""
         while (written := super().write(data)) is None:
-            select.select([], [self], [])
+            takes_more(self.fileno(), None)
         return written
 
 
@@ -70,7 +80,7 @@ def hush_stuck() -> None:
     """Hush those of standard output and error whose reader has stopped reading, so that they take nothing now."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
-            if not select.select([], [stream.fileno()], [], 0)[1]:
+            if not takes_more(stream.fileno()):
                 hush(stream)
 
 

@@ -42,6 +42,17 @@ except StuckError:
     print("stuck", file=sys.stderr)
 """
 
+MANY_FILES = """
+import os, resource, sys
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if most == resource.RLIM_INFINITY else min(4096, most), most))
+files = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+from sinchphone.cli.terminal.streams import hush_stuck, keep_stderr_to_ourselves, wait_for_readers
+wait_for_readers()
+keep_stderr_to_ourselves()
+assert sys.stderr.fileno() > 1023
+"""
+
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
@@ -77,6 +88,28 @@ def test_what_a_slow_reader_of_a_non_blocking_pipe_gets_is_whole(pipe: tuple[int
     reader.join(LIMIT)
     expected = "".join(f"line {number} é\n" for number in range(20_000)) + "err" * 50_000 + "\n"
     assert b"".join(got).decode() == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of descriptors there")
+def test_what_a_slow_reader_gets_is_whole_beside_a_thousand_open_files(pipe: tuple[int, int]) -> None:
+    ours, theirs = pipe
+    process = start("-c", MANY_FILES + "print('err' * 50_000, file=sys.stderr)", stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    got: list[bytes] = []
+    reader = threading.Thread(target=read_slowly, args=(ours, got))
+    reader.start()
+    assert process.wait(LIMIT) == 0
+    reader.join(LIMIT)
+    assert b"".join(got).decode() == "err" * 50_000 + "\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of descriptors there")
+def test_who_never_reads_is_told_from_who_reads_beside_a_thousand_open_files(pipe: tuple[int, int]) -> None:
+    _, theirs = pipe
+    fill(theirs)
+    program = MANY_FILES + "hush_stuck(); print('lost', file=sys.stderr); print('told')"
+    process = start("-c", program, stdout=subprocess.PIPE, stderr=theirs)
+    assert (process.communicate(timeout=LIMIT)[0], process.returncode) == (b"told\n", 0)
 
 
 def test_a_long_result_through_a_non_blocking_pipe_is_whole(pipe: tuple[int, int]) -> None:

@@ -6,7 +6,6 @@ Progress, warnings and errors go to standard error, results to standard output.
 import contextlib
 import logging
 import os
-import select
 import time
 import traceback
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,7 @@ from sinchphone.cli.terminal.output.results import CallEnded
 from sinchphone.cli.terminal.screen.attention import Attention
 from sinchphone.cli.terminal.screen.status_line import ERASE, Status, StatusLine
 from sinchphone.cli.terminal.service import is_journal, with_level
-from sinchphone.cli.terminal.streams import hush
+from sinchphone.cli.terminal.streams import hush, takes_more
 from sinchphone.cli.terminal.text.charset import in_ascii, takes_drawing
 from sinchphone.cli.terminal.text.escape import escape
 from sinchphone.cli.terminal.text.palette import Palette
@@ -280,7 +279,7 @@ class Screen:
 def _takes_more(stream: TextIO) -> bool:
     """Whether a write wouldn't wait, as far as anybody can know."""
     try:
-        return bool(select.select([], [stream.fileno()], [], 0)[1])
+        return takes_more(stream.fileno())
     except (OSError, ValueError):  # no file, as in tests
         return True
 
