@@ -20,13 +20,12 @@ from sinchphone.audio.frame import FRAME_SECONDS, RATE, Frame, Samples
 from sinchphone.audio.redundancy import HEADER_BYTES, RedundancyController
 from sinchphone.errors import MediaError
 from sinchphone.media.agreement import Agreement, OpusWishes, RepairTerms
-from sinchphone.media.codecs.choice import new_encoder
-from sinchphone.media.codecs.codec import OPUS, CodecFormat, DecodedFrame, EncodedFrame, Encoder
+from sinchphone.media.codecs.codec import OPUS, CodecFormat, DecodedFrame, EncodedFrame
 from sinchphone.media.codecs.opus import is_needless
 from sinchphone.media.legs.packet_time import USUAL_MS, Packetizer, fits, most_frames, packet_ms
 from sinchphone.media.legs.path_control import PathControl
 from sinchphone.media.legs.repair import Copies, Resends
-from sinchphone.media.legs.shared_encoding import encoded
+from sinchphone.media.legs.shared_encoding import LegEncoder
 from sinchphone.protocol.congestion.allocation import Demand, Priority
 from sinchphone.protocol.rtp.packet import ReportBlock, RtpPacket, SenderInfo, encode_packet, ntp_time
 from sinchphone.protocol.rtp.telephone_event import EventPacket
@@ -50,7 +49,7 @@ class Outbound:
         self._path = path
         self._clock = clock
         self._agreement: Agreement | None = None
-        self._encoder: Encoder | None = None
+        self._encoder: LegEncoder | None = None
         self._redundancy = RedundancyController(fec=False, red=False)
         self._setting = self._redundancy.setting
         self._terms: tuple[CodecFormat, OpusWishes, RepairTerms, PacketTimes, int | None] | None = None  # that the redundancy is for
@@ -76,7 +75,7 @@ class Outbound:
         """The peer can hear us from now on, in this way. Raises MediaError where the codec isn't there."""
         before = self._agreement
         if before is None or self._encoder is None or before.codec != agreement.codec:
-            self._encoder = new_encoder(agreement.codec)
+            self._encoder = LegEncoder(agreement.codec)
             self._passing = _Passing()
         self._agreement = agreement
         self._set_ladder(agreement)
@@ -114,9 +113,9 @@ class Outbound:
         if self._sends_others:
             self._passing, self._carrying, self._sends_others = _Passing(), _Carrying(), False
 
-    def _send_packet(self, agreement: Agreement, encoder: Encoder, sound: Samples, timestamp: int) -> None:
+    def _send_packet(self, agreement: Agreement, encoder: LegEncoder, sound: Samples, timestamp: int) -> None:
         try:
-            payload = encoded(encoder, sound, agreement.codec, self._setting)
+            payload = encoder.encode(sound)
         except MediaError:
             self.faults += 1
             return
