@@ -1,7 +1,9 @@
-"""A disk that is full, as far as this process sees one."""
+"""A disk that is full, as far as this process sees one, or a database that takes some change no longer."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 
 @contextmanager
@@ -15,3 +17,14 @@ def disk_of(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def refusing(database: Path, table: str, change: str = "INSERT") -> Iterator[None]:
+    """The database takes no such change of that table, as on a full disk."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as base:
+        base.execute(f"CREATE TRIGGER full BEFORE {change} ON {table} BEGIN SELECT RAISE(FAIL, 'disk is full'); END")
+        try:
+            yield
+        finally:
+            base.execute("DROP TRIGGER full")

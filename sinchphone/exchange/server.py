@@ -77,7 +77,7 @@ from sinchphone.exchange.sms.inbox import SmsInbox
 from sinchphone.exchange.sms.routes import SmsRoutes
 from sinchphone.exchange.store.shared_limits import SharedLimits
 from sinchphone.exchange.store.sqlite import SqliteStore
-from sinchphone.exchange.store.store import Store, StoreError
+from sinchphone.exchange.store.store import Store, StoreError, kept
 from sinchphone.exchange.tls import server_context
 from sinchphone.exchange.tracing.tracer import Tracer
 from sinchphone.exchange.verifications.routes import VerificationRoutes
@@ -440,21 +440,24 @@ class Exchange:
         await self._calls.open.end_all(application, _REQUESTS_END_SECONDS)
 
     async def _forget_kept(self, application: Application) -> None:
-        """Everything that came to be since the application was first served."""
-        for user_id in tuple(application.users):
-            self.directory.forget_user(application, user_id)
-        self._postbox.clear(application)
-        self._transports.clear(application)
-        self.sms.clear(application.key)
-        self._numbers.forget(application.key)
-        self._verifications.kept.forget(application.key)
+        """Everything that came to be since the application was first served. Raises StoreError: it's all there then as before."""
+        async with kept(self._store) as undo, self._store.exclusive(application.key):
+            gone = [self._accounts.forget_user(application, user_id, undo) for user_id in tuple(application.users)]
+            self._postbox.clear(application, undo)
+            self._transports.clear(application, undo)
+            self.sms.clear(application.key, undo)
+            self._numbers.forget(application.key, undo)
+            self._verifications.kept.forget(application.key, undo)
+        for devices in gone:
+            self.directory.dismiss(devices)
 
     async def _forget_own(self, application: Application) -> None:
-        self._usage.clear(application.key)
+        """Raises StoreError: it's all there then as before."""
+        async with kept(self._store) as undo:
+            self._usage.clear(application.key, undo)
+            if self._gateway is not None:
+                await self._configuration.forget(application.key, undo)
         for file in self._recordings.listed(application.key):
             self._recordings.delete(file.name)
-        if self._gateway is not None:
-            await self._configuration.forget(application.key)
         self._faults.clear()
         self.record.clear(application.key)
-        await self._store.settle()

@@ -1,9 +1,9 @@
 """What the store doesn't take is refused, and everything is as it was before: nobody is listed who isn't kept."""
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,11 +20,13 @@ from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.sms.inbox import SmsInbox
 from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.exchange.store.store import StoreError
-from sinchphone.exchange.store.tables import ACCOUNTS, IDENTITIES, TEXT_MESSAGES, TRANSPORTS
+from sinchphone.exchange.store.tables import ACCOUNTS, DEVICES, IDENTITIES, PUSH_SUBSCRIPTIONS, TEXT_MESSAGES, TRANSPORTS
 from sinchphone.exchange.voice_api.assigned_numbers import AssignedNumbers, Capability
+from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.rest.software import Software
 from sinchphone.tasks import start_task
+from tests.disk import refusing
 from tests.exchange.conftest import SECRETS
 
 NOW = 1_795_248_000.0
@@ -54,15 +56,8 @@ class Rooms:
     async def create(self) -> Account:
         return await self.accounts.create(self.acme, NAMES, "correct horse", {}, NOW, vouched=True)
 
-    @contextmanager
-    def refusing(self, table: str, change: str = "INSERT") -> Iterator[None]:
-        """The store takes no such change of that table, as on a full disk."""
-        with closing(sqlite3.connect(self.database, isolation_level=None)) as base:
-            base.execute(f"CREATE TRIGGER full BEFORE {change} ON {table} BEGIN SELECT RAISE(FAIL, 'disk is full'); END")
-            try:
-                yield
-            finally:
-                base.execute("DROP TRIGGER full")
+    def refusing(self, table: str, change: str = "INSERT") -> AbstractContextManager[None]:
+        return refusing(self.database, table, change)
 
 
 @pytest.fixture
@@ -115,10 +110,48 @@ async def test_who_is_forgotten_while_the_new_password_is_hashed_is_not_found(ro
     assert await rooms.store.read(ACCOUNTS) == []
 
 
-async def test_forgetting_a_user_that_the_store_keeps_is_refused(rooms: Rooms) -> None:
-    await rooms.create()
+async def test_a_user_whom_the_store_does_not_let_go_is_there_as_before(rooms: Rooms) -> None:
+    account = await rooms.create()
+    device = rooms.directory.register_legacy(rooms.acme, "ada", (), SOFTWARE, NOW + 3600.0, NOW)
     with rooms.refusing("accounts", "DELETE"), pytest.raises(StoreError):
         await rooms.accounts.forget(rooms.acme, "ada")
+    assert list(rooms.acme.users["ada"].values()) == [device]
+    assert rooms.directory.device(device.instance_id) is device
+    assert [rooms.accounts.resolve(rooms.acme, name) for name in NAMES] == ["ada", "ada"]
+    assert rooms.accounts.account(rooms.acme, "ada") == account
+    assert len(await rooms.store.read(DEVICES)) == len(await rooms.store.read(ACCOUNTS)) == 1
+    assert len(await rooms.store.read(IDENTITIES)) == len(NAMES)
+    await rooms.accounts.forget(rooms.acme, "ada")
+    assert rooms.acme.users == {}
+    assert await rooms.store.read(DEVICES) == await rooms.store.read(ACCOUNTS) == await rooms.store.read(IDENTITIES) == []
+
+
+async def test_who_would_have_made_room_for_a_user_that_the_store_does_not_take_stays(rooms: Rooms) -> None:
+    rooms.directory._options = replace(rooms.directory._options, users=1)
+    rooms.directory.register_legacy(rooms.acme, "bob", (), SOFTWARE, NOW - 1.0, NOW - 3600.0)
+    with rooms.refusing("identities"), pytest.raises(StoreError):
+        await rooms.create()
+    assert list(rooms.acme.users) == ["bob"]
+    assert [row[2] for row in await rooms.store.read(DEVICES)] == ["bob"]
+    await rooms.create()
+    assert list(rooms.acme.users) == ["ada"]
+    assert await rooms.store.read(DEVICES) == []
+
+
+@pytest.mark.parametrize("change", ["INSERT", "DELETE"])
+async def test_how_a_device_is_woken_is_as_before_where_the_store_does_not_take_it(rooms: Rooms, change: str) -> None:
+    device = rooms.directory.register_legacy(rooms.acme, "ada", (), SOFTWARE, NOW + 3600.0, NOW)
+    subscription = PushSubscription("https://push.example.org/1", b"p" * 65, b"a" * 16)
+    before, wanted = (None, subscription) if change == "INSERT" else (subscription, None)
+    rooms.directory.set_push(device, before)
+    await rooms.store.settle()
+    with rooms.refusing("push_subscriptions", change), pytest.raises(StoreError):
+        await rooms.directory.keep_push(device, wanted)
+    assert device.push == before
+    assert len(await rooms.store.read(PUSH_SUBSCRIPTIONS)) == (before is not None)
+    await rooms.directory.keep_push(device, wanted)
+    assert device.push == wanted
+    assert len(await rooms.store.read(PUSH_SUBSCRIPTIONS)) == (wanted is not None)
 
 
 async def test_numbers_that_the_store_does_not_take_are_nobodys_and_those_that_it_keeps_are_still_assigned(rooms: Rooms) -> None:

@@ -3,6 +3,8 @@
 Where an exchange has several processes, each counts what goes over it: a row a user and process, of which each knows all.
 """
 
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, Final
 
 from sinchphone.exchange.store.store import Store, StoreError
@@ -64,12 +66,23 @@ class UsageRecords:
             return DayUsage()
         return _sum(self._used.get(payer, DayUsage()), *self._elsewhere.get(payer, {}).values())
 
-    def clear(self, application: str) -> None:
-        """Forget what an application's users have used."""
+    def clear(self, application: str, undo: ExitStack) -> None:
+        """Forget what an application's users have used, unless it's undone."""
+        gone = [(payer, usage) for payer, usage in self._used.items() if payer.application == application]
+        elsewhere = {payer: shares for payer, shares in self._elsewhere.items() if payer.application == application}
+        undo.callback(self._put_back, self._day, gone, elsewhere)
         self._used = {payer: usage for payer, usage in self._used.items() if payer.application != application}
         self._elsewhere = {payer: shares for payer, shares in self._elsewhere.items() if payer.application != application}
         if self._store is not None:
             self._store.drop_where(USAGE_SHARES if self._process else USAGE, application=application)
+
+    def _put_back(self, day: int, gone: Sequence[tuple[Payer, DayUsage]], elsewhere: Mapping[Payer, dict[str, DayUsage]]) -> None:
+        if day != self._day:
+            return
+        self._elsewhere = {**elsewhere, **self._elsewhere}
+        for payer, usage in gone:
+            self._used[payer] = _sum(usage, self._used.get(payer, DayUsage()))
+            self._put(payer, day, self._used[payer])
 
     def note(self, payer: Payer, day: int, usage: DayUsage) -> None:
         """That is what the user has used on that day now. A day before the present one isn't noted any more."""
@@ -79,6 +92,10 @@ class UsageRecords:
         others = _sum(*self._elsewhere.get(payer, {}).values())
         own = DayUsage(usage.calls - others.calls, usage.seconds - others.seconds, usage.cost - others.cost)
         self._used[payer] = own
+        self._put(payer, day, own)
+
+    def _put(self, payer: Payer, day: int, own: DayUsage) -> None:
+        """Keep what went over this process."""
         if self._store is not None and self._process:
             self._store.put(USAGE_SHARES, payer.application, payer.user, self._process, day, own.calls, own.seconds, own.cost)
         elif self._store is not None:

@@ -9,17 +9,18 @@
 import asyncio
 import logging
 import time
+from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
 from typing import Any, Final
 
 from aiohttp import web
 
 from sinchphone.errors import ConfigError, SinchphoneError
-from sinchphone.exchange.destinations.gateway import CallbackUrls, GatewayOnDemand
+from sinchphone.exchange.destinations.gateway import CallbackUrls, Gateway, GatewayOnDemand
 from sinchphone.exchange.directory.received import receive
 from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.options import CALLING_ROOT
 from sinchphone.exchange.refusals import forbidden, invalid
-from sinchphone.exchange.store.store import Store
+from sinchphone.exchange.store.store import Store, StoreError, kept
 from sinchphone.exchange.store.tables import CALLBACK_URLS, Row
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.tasks import start_task
@@ -49,8 +50,11 @@ class ConfigurationRoutes:
                 self._came(row)
             self._store.follow(CALLBACK_URLS, self._came, self._went)
 
-    async def forget(self, application: str) -> None:
-        """Have the application's callbacks go where they went before they were set here."""
+    async def forget(self, application: str, undo: ExitStack) -> None:
+        """Have the application's callbacks go where they went before they were set here, unless it's undone."""
+        gateway = self._gateway.gateway
+        if gateway is not None and application in self._configured:
+            undo.callback(self._put, gateway, application, gateway.callback_urls(application))
         self._news[application] = None
         await self._apply()
         if self._store is not None:
@@ -106,15 +110,38 @@ class ConfigurationRoutes:
         await self._apply()
         try:
             gateway = await self._gateway.ready()
-            before = gateway.callback_urls(application)
-            gateway.set_callback_urls(application, urls)
-            self._configured.setdefault(application, before)
+            async with self._kept() as undo:
+                before = gateway.callback_urls(application) if application in self._configured else None
+                self._put(gateway, application, urls)
+                undo.callback(self._put_back, gateway, application, urls, before)
+        except StoreError:
+            raise
         except ConfigError as error:
             raise invalid(str(error)) from error
+        return _answer({})
+
+    def _kept(self) -> AbstractAsyncContextManager[ExitStack]:
+        """What is changed inside is kept, where several processes share it, or undone. Raises StoreError."""
+        return kept(self._store) if self._store is not None else nullcontext(ExitStack())
+
+    def _put(self, gateway: Gateway, application: str, urls: CallbackUrls) -> None:
+        """Raises ConfigError for what is no URL: nothing is changed then."""
+        before = gateway.callback_urls(application)
+        gateway.set_callback_urls(application, urls)
+        self._configured.setdefault(application, before)
         if self._store is not None:
             self._store.put(CALLBACK_URLS, application, urls.primary, urls.fallback)
-            await self._store.settle()
-        return _answer({})
+
+    def _put_back(self, gateway: Gateway, application: str, urls: CallbackUrls, before: CallbackUrls | None) -> None:
+        """``before``: what was set before these, if anything was. Another request may have set others meanwhile."""
+        if gateway.callback_urls(application) != urls:
+            return
+        if before is not None:
+            self._put(gateway, application, before)
+            return
+        gateway.set_callback_urls(application, self._configured.pop(application))
+        if self._store is not None:
+            self._store.drop(CALLBACK_URLS, application)
 
     async def _asked(self, request: web.Request, *, once: bool) -> tuple[str, bytes]:
         """Whose callbacks, and the body. Raises RefusedError: an application has its own ones only."""

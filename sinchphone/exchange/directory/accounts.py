@@ -4,11 +4,12 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import field, replace
 from functools import partial
 from typing import Any, Final
 
-from sinchphone.exchange.directory.devices import Application
+from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory, check_user_id
 from sinchphone.exchange.directory.passwords import hash_password, is_password
 from sinchphone.exchange.refusals import RefusedError, invalid, not_found, too_many, unauthorized
@@ -131,25 +132,42 @@ class Accounts:
         user_id = _user_id(identities)
         self._check_free(application, user_id, identities, vouched)
         hashed = await self._hash(partial(hash_password, password))
-        undo = partial(self._remove, application, user_id, hashed)
-        async with kept(self._store, undo), self._store.exclusive(application.key):
+        gone: list[Device] = []
+        async with kept(self._store) as undo, self._store.exclusive(application.key):
             self._check_free(application, user_id, identities, vouched)  # somebody may have been faster
-            self._directory.enroll(application, user_id, now)
+            if (other := self._directory.in_the_way(application, user_id, now)) is not None:
+                gone = self.forget_user(application, other, undo)
+            undo.callback(self._remove, application, user_id, hashed)
             account = Account(application, user_id, hashed, identities, _checked(profile))
             self._add(account, now)
             self._keep(account)
             if not vouched:
                 application.unproved.add(user_id)
                 self._store.put(TAKEN_NAMES, application.key, user_id, None)
-            for name in identities:
-                self._store.put(IDENTITIES, application.key, str(name.kind), name.identity, user_id)
+            self._keep_names(account)
+        self._directory.dismiss(gone)
         return account
 
     async def forget(self, application: Application, user_id: str) -> None:
-        """A user isn't known any more. Raises RefusedError for somebody unknown, and StoreError where the user will be known again when
-        the exchange starts anew."""
-        self._directory.forget_user(application, user_id)
-        await self._store.settle()
+        """A user isn't known any more. Raises RefusedError for somebody unknown, and StoreError: the user is there then as before."""
+        async with kept(self._store) as undo:
+            gone = self.forget_user(application, user_id, undo)
+        self._directory.dismiss(gone)
+
+    def forget_user(self, application: Application, user_id: str, undo: ExitStack) -> list[Device]:
+        """A user isn't known any more, unless it's undone; the devices, to be dismissed. Raises RefusedError for somebody unknown."""
+        account, seen_at = self.account(application, user_id), application.accounts.get(user_id, 0.0)
+        if account is not None:
+            undo.callback(self._bring_back, account, seen_at)  # after the user
+        gone = self._directory.forget_user(application, user_id, undo)
+        self._is_there(application, user_id)
+        return gone
+
+    def _bring_back(self, account: Account, seen_at: float) -> None:
+        if self._accounts.get((account.application.key, account.user_id)) is None:  # nobody else has taken the name meanwhile
+            self._add(account, seen_at)
+            self._keep(account)
+            self._keep_names(account)
 
     async def authenticate(self, application: Application, name: Recipient, password: str, now: float, source: str = "") -> Account:
         """The account that name and password open. Raises RefusedError, which doesn't say what of the two was wrong. Who guesses from
@@ -186,11 +204,12 @@ class Accounts:
             raise not_found("there is no such user here any more")
         changed = change(current)
 
-        def undo() -> None:
+        def back() -> None:
             if self._accounts.get((account.application.key, account.user_id)) is changed:
                 self._replace(current)
 
-        async with kept(self._store, undo):
+        async with kept(self._store) as undo:
+            undo.callback(back)
             self._replace(changed)
         return changed
 
@@ -249,6 +268,10 @@ class Accounts:
     def _replace(self, account: Account) -> None:
         self._accounts[account.application.key, account.user_id] = account
         self._keep(account)
+
+    def _keep_names(self, account: Account) -> None:
+        for name in account.identities:
+            self._store.put(IDENTITIES, account.application.key, str(name.kind), name.identity, account.user_id)
 
     def _keep(self, account: Account) -> None:
         self._store.put(ACCOUNTS, account.application.key, account.user_id, account.password, json.dumps(account.profile))

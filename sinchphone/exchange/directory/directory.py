@@ -2,8 +2,8 @@
 
 import logging
 import uuid
-from collections.abc import Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import field
 from typing import Any
 
@@ -15,7 +15,7 @@ from sinchphone.exchange.directory.identity import Network, device_identity, net
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker, UnknownKeyError
 from sinchphone.exchange.refusals import forbidden, invalid, not_found, too_many
-from sinchphone.exchange.store.store import Store
+from sinchphone.exchange.store.store import Store, kept
 from sinchphone.exchange.store.tables import ACCOUNTS, DEVICES, IDENTITIES, PUSH_SUBSCRIPTIONS, SEEN, TAKEN_NAMES, Row
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.protocol.names.user_id import TOKEN_RULE, USER_RULE, is_token_user_id, is_user_id
@@ -166,18 +166,45 @@ class Directory:
         device.capabilities, device.software, device.expire_at = capabilities, software, expire_at
         self._enter(device, now)
 
-    def enroll(self, application: Application, user_id: str, now: float) -> None:
-        """A user without a device. Raises RefusedError where the id or the limits don't allow it."""
+    def in_the_way(self, application: Application, user_id: str, now: float) -> str | None:
+        """Who has to be forgotten before a user of that id fits in, if anybody has. Raises RefusedError where the id or the limits don't
+        allow it."""
         check_user_id(user_id)
-        if user_id not in application.users:
-            self._make_room_for_user(application, now)
-            application.enroll(user_id)
+        is_full = user_id not in application.users and len(application.users) >= self._options.users
+        return self._least_needed(application, now) if is_full else None
 
-    def forget_user(self, application: Application, user_id: str) -> None:
-        """A user and the devices aren't known any more; whoever has a token may come again. Raises RefusedError for somebody unknown."""
+    def forget_user(self, application: Application, user_id: str, undo: ExitStack) -> list[Device]:
+        """A user and the devices aren't known any more, unless it's undone; whoever has a token may come again. The devices: to be
+        dismissed. Raises RefusedError for somebody unknown."""
         if user_id not in application.users:
             raise not_found("there is no such user here")
-        self._forget_user(application, user_id)
+        proved_at, is_unproved = application.proved_at.get(user_id), user_id in application.unproved
+        devices = self._forget_user(application, user_id)
+        undo.callback(self._bring_back, application, user_id, devices, proved_at, is_unproved)
+        return devices
+
+    def _bring_back(
+        self, application: Application, user_id: str, devices: Sequence[Device], proved_at: float | None, is_unproved: bool
+    ) -> None:
+        application.enroll(user_id)
+        for device in devices:
+            if device.device_id not in application.users[user_id]:  # it may have come again meanwhile
+                self._add_device(device)
+                self.remember(device)
+                memory.write_push(self._store, device)
+        if proved_at is not None:
+            application.proved_at[user_id] = proved_at
+        if is_unproved:
+            application.unproved.add(user_id)
+        if proved_at is not None or is_unproved:
+            self._store.put(TAKEN_NAMES, application.key, user_id, proved_at)
+
+    def dismiss(self, devices: Iterable[Device]) -> None:
+        """End the polls of devices that were forgotten: so they learn it, and may come again."""
+        for device in devices:
+            application, identity = device.application, device.identity
+            self._broker.dismiss(application.broadcast.subscribe_key, identity.broadcast_channel)
+            self._broker.dismiss(application.signal.subscribe_key, identity.signal_channel)
 
     def forget_account(self, application: Application, user_id: str) -> None:
         """A user has no password any more, nor the names that came with it."""
@@ -199,6 +226,18 @@ class Directory:
         """How a device is woken from now on: None, not at all."""
         device.push = push
         memory.write_push(self._store, device)
+
+    async def keep_push(self, device: Device, push: PushSubscription | None) -> None:
+        """``set_push``, as somebody asks for it. Raises StoreError: it's as before then."""
+
+        def back() -> None:
+            if device.push is push:
+                self.set_push(device, before)
+
+        before = device.push
+        async with kept(self._store) as undo:
+            undo.callback(back)
+            self.set_push(device, push)
 
     def is_silent(self, device: Device) -> bool:
         """Whether a device doesn't wait for anything at this very moment: the more so one that sleeps."""
@@ -231,6 +270,7 @@ class Directory:
         application, user_id = device.application, device.user_id
         application.users[user_id].pop(device.device_id, None)
         self._remove(device)
+        self.dismiss([device])
         application.leave_unless_known(user_id)
 
     def _saw(self, row: Row) -> None:
@@ -254,11 +294,6 @@ class Directory:
         identity = device.identity
         del self._by_channel[identity.broadcast_channel], self._by_channel[identity.signal_channel]
         del self._holders[identity.broadcast.subscribe_key], self._holders[identity.signal.subscribe_key]
-        for shared, channel in (
-            (device.application.broadcast, identity.broadcast_channel),
-            (device.application.signal, identity.signal_channel),
-        ):
-            self._broker.dismiss(shared.subscribe_key, channel)  # its polls end: so it learns it, and may come again
 
     def _add(self, key: str, secret: bytes) -> Application:
         application = Application(key, secret, network(secret, "broadcast"), network(secret, "signal"))
@@ -269,7 +304,8 @@ class Directory:
 
     def _make_room(self, application: Application, user_id: str, device_id: str, now: float) -> None:
         if user_id not in application.users:
-            self._make_room_for_user(application, now)
+            if len(application.users) >= self._options.users:
+                self.dismiss(self._forget_user(application, self._least_needed(application, now)))
             application.enroll(user_id)
         if device_id not in application.users[user_id]:
             self._make_room_for_device(application.users[user_id], now)
@@ -303,15 +339,13 @@ class Directory:
         key, channel = device.application.broadcast.subscribe_key, device.identity.broadcast_channel
         return self._broker.is_listening(key, channel, now)
 
-    def _make_room_for_user(self, application: Application, now: float) -> None:
-        if len(application.users) < self._options.users:
-            return
+    def _least_needed(self, application: Application, now: float) -> str:
+        """Who may be forgotten to make room. Raises RefusedError where nobody may."""
         away = [user_id for user_id in application.users if not self.reachable(application, user_id, now)]
         without = [user_id for user_id in away if user_id not in application.accounts]
         unused = [user_id for user_id in away if user_id in application.accounts and self._is_unused(application, user_id, now)]
         for user_id in (*without[:1], *sorted(unused, key=application.accounts.__getitem__)[:1])[:1]:
-            self._forget_user(application, user_id)
-            return
+            return user_id
         raise too_many(f"the application has {self._options.users} users on this exchange already")
 
     def _is_unused(self, application: Application, user_id: str, now: float) -> bool:
@@ -319,12 +353,14 @@ class Directory:
         limit = UNSEEN_SECONDS if application.users[user_id] else UNUSED_SECONDS
         return now - application.accounts[user_id] > limit
 
-    def _forget_user(self, application: Application, user_id: str) -> None:
-        self._forget(application.users.pop(user_id).values())
+    def _forget_user(self, application: Application, user_id: str) -> list[Device]:
+        devices = list(application.users.pop(user_id).values())
+        self._forget(devices)
         del application.transport_channels[application.transport_channel(user_id)]
         self.forget_account(application, user_id)
         if application.proved_at.pop(user_id, None) is not None:
             self._store.drop(TAKEN_NAMES, application.key, user_id)
+        return devices
 
     def _prove(self, application: Application, user_id: str, now: float) -> None:
         """The application's backend vouches for a user, whose name somebody may have taken who knew the application's key alone."""
@@ -332,8 +368,10 @@ class Directory:
             return
         _log.warning("%s came with a token: the password that this name was taken with before is void", user_id)
         self.forget_account(application, user_id)
-        devices = application.users[user_id]
-        self._forget([devices.pop(device_id) for device_id in tuple(devices)])
+        devices = list(application.users[user_id].values())
+        application.users[user_id].clear()
+        self._forget(devices)
+        self.dismiss(devices)
         application.proved_at[user_id] = now
         self._store.put(TAKEN_NAMES, application.key, user_id, now)
 
@@ -344,6 +382,7 @@ class Directory:
         for device_id, device in devices.items():
             if not self._is_reachable(device, now):
                 self._forget([devices.pop(device_id)])
+                self.dismiss([device])
                 return
         raise too_many(f"the user has {self._options.devices_per_user} devices on this exchange already")
 

@@ -38,7 +38,8 @@ class ResetRoute:
         forget_own: Forget,
     ) -> None:
         """``end_calls`` comes first, since calls still need everything else; ``forget_kept`` is about what all processes share,
-        ``forget_own`` about what one knows alone; ``others`` where this exchange has several."""
+        ``forget_own`` about what one knows alone: what the store refuses of them isn't done, and the request is refused. ``others`` where
+        this exchange has several."""
         self._access = access
         self._directory = directory
         self._others = others
@@ -54,8 +55,7 @@ class ResetRoute:
     async def _reset(self, request: web.Request) -> web.Response:
         application, _ = await self._access.receive(request)
         await self._everywhere("calls", application)
-        async with self._directory.exclusive(application):
-            await self._forget_kept(application)
+        await self._forget_kept(application)
         await self._everywhere("own", application)
         return web.Response(body=write_json({}), content_type="application/json")
 

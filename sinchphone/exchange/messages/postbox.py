@@ -11,7 +11,8 @@ starts anew (token 0) is sent back to the first message that waits.
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -134,13 +135,23 @@ class Postbox:
         self._store.follow(MAILBOXES, delivered, forgotten)
         self._store.follow(MESSAGES, came, lambda key: self._mailbox(key[0], key[1]).drop(key[2]))
 
-    def clear(self, application: Application) -> None:
-        """Forget what waits for the application's users."""
-        for key in [key for key in self._mailboxes if key[0] == application.key]:
-            del self._mailboxes[key]
+    def clear(self, application: Application, undo: ExitStack) -> None:
+        """Forget what waits for the application's users, unless it's undone."""
+        gone = {key[1]: self._mailboxes.pop(key) for key in [key for key in self._mailboxes if key[0] == application.key]}
+        undo.callback(self._put_back, application, gone, dict(application.delivered))
         application.delivered.clear()
         for table in (MESSAGES, MAILBOXES):
             self._store.drop_where(table, application=application.key)
+
+    def _put_back(self, application: Application, gone: Mapping[str, Mailbox], delivered: Mapping[str, int]) -> None:
+        for user_id, mailbox in gone.items():
+            for kept in mailbox.frames:
+                self._take(application, user_id, kept)
+                posted = kept.posted
+                self._store.put(MESSAGES, application.key, user_id, kept.token, kept.transport_id, posted.payload, posted.publisher)
+        for user_id, token in delivered.items():
+            application.delivered[user_id] = max(token, application.delivered.get(user_id, 0))
+            self._store.put(MAILBOXES, application.key, user_id, application.delivered[user_id])
 
     def begin(self, device: Device, now: float) -> int:
         """A device starts to poll: the token that it's given."""

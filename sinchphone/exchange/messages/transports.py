@@ -3,8 +3,8 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import field
-from functools import partial
 from typing import Any, Final
 
 from sinchphone.exchange.directory.accounts import Accounts
@@ -63,6 +63,8 @@ class Transports:
         gone = self._transports.pop((key[0], key[1]), None)
         if gone is not None:
             self._opened[key[0], gone.opened_by] -= 1
+            if not self._opened[key[0], gone.opened_by]:
+                del self._opened[key[0], gone.opened_by]
 
     async def open(self, sender: Device, recipients: Sequence[Recipient]) -> Transport:
         """The transport from the sender's user to the recipients. Those who don't exist are left out. Raises RefusedError, for who
@@ -80,22 +82,29 @@ class Transports:
         identifier, key = transport_identity(application.secret, members)
         if len(found) == len(recipients) and (application.key, identifier) not in self._transports:
             self._check_room(application, user_id)
-            async with kept(self._store, partial(self._drop, application, identifier)):
+            async with kept(self._store) as undo:
+                undo.callback(self._drop, application, identifier)
                 self._add(application, identifier, members, user_id)
-                self._store.put(TRANSPORTS, application.key, identifier, json.dumps(sorted(members)), user_id)
+                self._put(application, identifier, members, user_id)
         return Transport(identifier, key, participants)
 
     def _drop(self, application: Application, identifier: str) -> None:
         self._went((application.key, identifier))
         self._store.drop(TRANSPORTS, application.key, identifier)
 
-    def clear(self, application: Application) -> None:
-        """Forget the application's transports."""
-        for key in [key for key in self._transports if key[0] == application.key]:
-            del self._transports[key]
-        for key in [key for key in self._opened if key[0] == application.key]:
-            del self._opened[key]
+    def clear(self, application: Application, undo: ExitStack) -> None:
+        """Forget the application's transports, unless it's undone."""
+        gone = [(key, members) for key, members in self._transports.items() if key[0] == application.key]
+        undo.callback(self._put_back, application, gone)
+        for key, _ in gone:
+            self._went(key)
         self._store.drop_where(TRANSPORTS, application=application.key)
+
+    def _put_back(self, application: Application, gone: Sequence[tuple[tuple[str, str], Members]]) -> None:
+        for key, members in gone:
+            if key not in self._transports:
+                self._add(application, key[1], members.users, members.opened_by)
+            self._put(application, key[1], members.users, members.opened_by)
 
     def find(self, reader: Device, identifier: str) -> Transport:
         """A transport that the reader's user is part of, with everybody in it. Raises RefusedError."""
@@ -129,6 +138,9 @@ class Transports:
         _, key = transport_identity(application.secret, users)
         self._transports[application.key, identifier] = Members(users, opened_by, key)
         self._opened[application.key, opened_by] += 1
+
+    def _put(self, application: Application, identifier: str, users: frozenset[str], opened_by: str) -> None:
+        self._store.put(TRANSPORTS, application.key, identifier, json.dumps(sorted(users)), opened_by)
 
     def _check_room(self, application: Application, user_id: str) -> None:
         if self._opened[application.key, user_id] >= MAX_TRANSPORTS:

@@ -162,11 +162,11 @@ class OcraRoutes:
         if key is not None and key != await self._pushes.public_key():
             raise invalid("w3c.applicationServerKey: the subscription is for pushes of somebody else")
         await self._pushes.check(subscription)
-        self._directory.set_push(device, subscription)
+        await self._directory.keep_push(device, subscription)
         return write_json({})
 
     async def _delete_push_profile(self, request: web.Request, device: Device, content: bytes) -> bytes:
-        self._directory.set_push(device, None)
+        await self._directory.keep_push(device, None)
         return write_json({})
 
     async def _send_push(self, request: web.Request, device: Device, content: bytes) -> bytes:

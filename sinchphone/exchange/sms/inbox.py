@@ -7,6 +7,7 @@
 
 import secrets
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import field
 from typing import Any, Final
 
@@ -67,8 +68,12 @@ class SmsInbox:
 
     async def keep(self, application: str, messages: Iterable[TextMessage]) -> None:
         """Return when these that came are kept, and known to whoever asks another process next. Raises StoreError: none of them came."""
-        async with kept(self._store, lambda: self._withdraw(application, messages)):
-            pass
+        async with kept(self._store) as undo:
+            self.unless_undone(application, messages, undo)
+
+    def unless_undone(self, application: str, messages: Iterable[TextMessage], undo: ExitStack) -> None:
+        """These never came where it's undone."""
+        undo.callback(self._withdraw, application, messages)
 
     def _withdraw(self, application: str, messages: Iterable[TextMessage]) -> None:
         for message in messages:
@@ -84,17 +89,17 @@ class SmsInbox:
         """Those that were sent together under that name; none where it's unknown."""
         return [one for one in self._messages.get(application, {}).values() if one.batch == batch]
 
-    def clear(self, application: str) -> None:
-        """Forget the application's."""
-        self._messages.pop(application, None)
+    def clear(self, application: str, undo: ExitStack) -> int:
+        """Forget the application's, unless it's undone; how many they were."""
+        gone = self._messages.pop(application, {})
+        undo.callback(self._put_back, application, gone)
         self._store.drop_where(TEXT_MESSAGES, application=application)
+        return len(gone)
 
     async def forget(self, application: str) -> int:
         """Forget the application's; how many they were. Raises StoreError: they are there then as before."""
-        gone = self._messages.get(application, {})
-        async with kept(self._store, lambda: self._put_back(application, gone)):
-            self.clear(application)
-        return len(gone)
+        async with kept(self._store) as undo:
+            return self.clear(application, undo)
 
     def _put_back(self, application: str, gone: dict[str, TextMessage]) -> None:
         self._messages[application] = {**gone, **self._messages.get(application, {})}

@@ -1,7 +1,7 @@
 """What the rooms of an exchange ask of whoever keeps what it remembers."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 from typing import Any, Protocol, TypeAlias
 
 from sinchphone.errors import ConfigError, NetworkError
@@ -59,14 +59,21 @@ class Store(Protocol):
 
 
 @asynccontextmanager
-async def kept(store: Store, undo: Callable[[], object]) -> AsyncIterator[None]:
-    """What is changed inside is written when this is left; where it can't be, ``undo`` takes it back, in memory and in the store, so that
-    who was refused finds everything as it was. Raises StoreError."""
+async def kept(store: Store) -> AsyncIterator[ExitStack]:
+    """What is changed inside is written when this is left. Where it can't be, or the work inside fails or is cancelled, what was put on
+    the stack takes it back, last first, in memory and in the store: who was refused finds everything as it was. Raises StoreError.
+
+    Every change that somebody asks for goes through here. What the exchange notes by itself (who registered, which messages a device
+    has, what a call cost) is written behind: on a full disk calls go on."""
+    undo = ExitStack()
     try:
-        yield
+        yield undo
         await store.settle()
     except StoreError:
-        undo()
+        undo.close()
         with suppress(StoreError):  # a store that takes nothing has nothing that must be taken back
             await store.settle()
+        raise
+    except BaseException:
+        undo.close()
         raise

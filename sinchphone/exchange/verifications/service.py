@@ -12,13 +12,14 @@ import string
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any, Final
 
 from sinchphone.errors import SinchphoneError
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.destinations.backend_calls import Callout
 from sinchphone.exchange.destinations.dialplan import NOBODYS_NUMBER
-from sinchphone.exchange.destinations.gateway import GatewayOnDemand
+from sinchphone.exchange.destinations.gateway import Gateway, GatewayOnDemand
 from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.refusals import RefusedError, forbidden, not_found, too_many
@@ -83,10 +84,14 @@ class VerificationService:
         )
         wanted = await self._permission(application, one)
         one.code = wanted.get("code") or wanted.get("cli") or one.code
-        await self._send(application, one, wish)
-        async with self.kept.exclusive(application.key):
-            before = self.kept.begin(one)
-        await self.kept.settle()
+        callout = await self._callout(application, one, wish)
+        async with self.kept.changing(application.key) as undo:
+            before = self.kept.begin(one, undo)
+            if callout is None:
+                self._write(application, one, wish, undo)
+            else:
+                await self.kept.settle()  # nobody is called about what isn't kept
+                (await self._gateway_of_calls()).backend_calls.call_out(application.key, callout)
         if before is not None:
             await self._tell_result(application, before)
         return one
@@ -107,15 +112,15 @@ class VerificationService:
     ) -> tuple[Verification, bool, bool]:
         """Take a code, or without one what the phone itself confirms; the verification, whether that is right, and whether it is over by
         that. Raises RefusedError and StoreError."""
-        async with self.kept.exclusive(application.key):
+        async with self.kept.changing(application.key) as undo:
             one = self.kept.of_id(application.key, verification_id)
             if one is None:
                 raise _not_there()
             was, now = one.status, time.time()
-            right = one.guess(code, source, now) if code is not None else one.confirm(now)
-            self.kept.changed(one)
-        await self.kept.settle()
-        return one, right, was is VerificationStatus.PENDING and one.status is not VerificationStatus.PENDING
+            with self.kept.change(one, undo):
+                right = one.guess(code, source, now) if code is not None else one.confirm(now)
+            is_over = was is VerificationStatus.PENDING and one.status is not VerificationStatus.PENDING
+        return one, right, is_over
 
     async def _permission(self, application: Application, one: Verification) -> Mapping[str, str]:
         """What the backend wants otherwise. Raises RefusedError where it denies, or fails."""
@@ -129,8 +134,8 @@ class VerificationService:
             reason = FailureReason.INVALID_CALLBACK
         if wanted is None:
             one.end(VerificationStatus.DENIED, reason)
-            self.kept.keep(one)
-            await self.kept.settle()
+            async with self.kept.changing(application.key) as undo:
+                self.kept.add(one, undo)
             await self._tell_result(application, one)
             raise forbidden(f"the verification is denied: {reason.value}")
         return wanted
@@ -148,28 +153,26 @@ class VerificationService:
 
     # How codes go out
 
-    async def _send(self, application: Application, one: Verification, wish: VerificationWish) -> None:
-        match one.method:
-            case VerificationMethod.SMS:
-                self._write(application, one, wish.template.replace("{{CODE}}", one.code))
-            case VerificationMethod.FLASH_CALL:
-                if not await self._call(application, one, _flash_call(one, wish)):
-                    self._write(application, one, f"A flash call came from {one.code}", sender=one.code)
-            case VerificationMethod.CALLOUT:
-                if not await self._call(application, one, self._spoken(application, one, wish)):
-                    self._write(application, one, f"A call said: your verification code is {one.code}")
-
-    def _write(self, application: Application, one: Verification, text: str, *, sender: str = SENDER) -> None:
-        self._inbox.deliver(application.key, sender=sender, number=one.number, text=text, now=time.time())
-
-    async def _call(self, application: Application, one: Verification, callout: Callout) -> bool:
-        """Call the user who has that number; whether there is one who can be reached."""
+    async def _callout(self, application: Application, one: Verification, wish: VerificationWish) -> Callout | None:
+        """The call to the user who has that number; ``None`` where a text says the code: it was asked for, or nobody can be reached."""
+        if one.method is VerificationMethod.SMS:
+            return None
         user = self._accounts.resolve(application, Recipient(one.number, IdentityKind.NUMBER))
         if user is None or self._gateway is None or not self._calls.is_reachable(application, user, time.time()):
-            return False
-        gateway = await self._gateway.ready()
-        gateway.backend_calls.call_out(application.key, callout.to(Identity(IdentityType.USERNAME, user)))
-        return True
+            return None
+        await self._gateway_of_calls()  # where it can't be made, nothing has begun
+        spoken = one.method is VerificationMethod.CALLOUT
+        callout = self._spoken(application, one, wish) if spoken else _flash_call(one, wish)
+        return callout.to(Identity(IdentityType.USERNAME, user))
+
+    async def _gateway_of_calls(self) -> Gateway:
+        assert self._gateway is not None, "somebody is called"
+        return await self._gateway.ready()
+
+    def _write(self, application: Application, one: Verification, wish: VerificationWish, undo: ExitStack) -> None:
+        text, sender = _text(one, wish)
+        message = self._inbox.deliver(application.key, sender=sender, number=one.number, text=text, now=time.time())
+        self._inbox.unless_undone(application.key, [message], undo)
 
     def _spoken(self, application: Application, one: Verification, wish: VerificationWish) -> Callout:
         async def hear(digit: str) -> bool:
@@ -197,6 +200,17 @@ class VerificationService:
 
 def _not_there() -> RefusedError:
     return not_found("verification: there is none like that")
+
+
+def _text(one: Verification, wish: VerificationWish) -> tuple[str, str]:
+    """What the inbox is told, and from whom."""
+    match one.method:
+        case VerificationMethod.SMS:
+            return wish.template.replace("{{CODE}}", one.code), SENDER
+        case VerificationMethod.FLASH_CALL:
+            return f"A flash call came from {one.code}", one.code
+        case VerificationMethod.CALLOUT:
+            return f"A call said: your verification code is {one.code}", SENDER
 
 
 def _flash_call(one: Verification, wish: VerificationWish) -> Callout:

@@ -2,11 +2,12 @@
 
 import json
 from collections import OrderedDict
-from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import asdict, fields, replace
 from typing import Any, Final
 
-from sinchphone.exchange.store.store import Store, StoreError
+from sinchphone.exchange.store.store import Store, StoreError, kept
 from sinchphone.exchange.store.tables import VERIFICATIONS, Row
 from sinchphone.exchange.verifications.verification import FailureReason, Verification
 from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
@@ -42,36 +43,54 @@ class Verifications:
     def _went(self, key: tuple[Any, ...]) -> None:
         self._kept.get(key[0], OrderedDict()).pop(key[1], None)
 
-    def exclusive(self, application: str) -> AbstractAsyncContextManager[None]:
-        """Nobody else changes an application's; all that others changed is known then. Raises StoreError."""
-        return self._store.exclusive(application)
+    @asynccontextmanager
+    async def changing(self, application: str) -> AsyncIterator[ExitStack]:
+        """Nobody else changes an application's, and all that others changed is known; what is changed inside is kept when this is left, or
+        undone. Raises StoreError."""
+        async with kept(self._store) as undo, self._store.exclusive(application):
+            yield undo
 
     async def settle(self) -> None:
-        """Return when all that was changed is kept. Raises StoreError."""
+        """Return when all that was changed until now is kept. Raises StoreError."""
         await self._store.settle()
 
-    def begin(self, verification: Verification) -> Verification | None:
-        """Its code went out: the one before of the same number and method is void, and returned."""
+    def begin(self, verification: Verification, undo: ExitStack) -> Verification | None:
+        """Its code goes out: the one before of the same number and method is void, and returned."""
         before = self.of_number(verification.application, verification.method, verification.number)
         if before is not None and before.status is VerificationStatus.PENDING:
-            before.end(VerificationStatus.ABORTED, FailureReason.FAILED_PENDING)
-            self.changed(before)
+            with self.change(before, undo):
+                before.end(VerificationStatus.ABORTED, FailureReason.FAILED_PENDING)
         else:
             before = None
-        self.keep(verification)
+        self.add(verification, undo)
         return before
 
-    def keep(self, verification: Verification) -> None:
+    def add(self, verification: Verification, undo: ExitStack) -> None:
         """So that it is found."""
-        kept = self._kept.setdefault(verification.application, OrderedDict())
-        kept[verification.id] = verification
-        self.changed(verification)
-        while len(kept) > MAX_KEPT:
-            oldest, _ = kept.popitem(last=False)
+        undo.callback(self._drop, verification.application, verification.id)
+        known = self._kept.setdefault(verification.application, OrderedDict())
+        known[verification.id] = verification
+        self._put(verification)
+        while len(known) > MAX_KEPT:
+            oldest, gone = known.popitem(last=False)
+            undo.callback(self._put_back, verification.application, OrderedDict({oldest: gone}))
             self._store.drop(VERIFICATIONS, verification.application, oldest)
 
-    def changed(self, verification: Verification) -> None:
-        """Something of it is another one now."""
+    @contextmanager
+    def change(self, verification: Verification, undo: ExitStack) -> Iterator[None]:
+        """What is changed of it inside, at once, is kept. Undone, it's as before, where nobody has changed it since."""
+        before = replace(verification)
+        yield
+        undo.callback(self._change_back, verification, before, replace(verification))
+        self._put(verification)
+
+    def _change_back(self, verification: Verification, before: Verification, after: Verification) -> None:
+        if verification == after != before:
+            for one in fields(Verification):
+                setattr(verification, one.name, getattr(before, one.name))
+            self._put(verification)
+
+    def _put(self, verification: Verification) -> None:
         members = json.dumps(asdict(verification))
         self._store.put(VERIFICATIONS, verification.application, verification.id, members, verification.began_at)
 
@@ -81,18 +100,28 @@ class Verifications:
 
     def of_number(self, application: str, method: VerificationMethod, number: str) -> Verification | None:
         """The newest of that number and method."""
-        kept = reversed(self._kept.get(application, OrderedDict()).values())
-        return next((one for one in kept if one.method is method and one.number == number), None)
+        newest = reversed(self._kept.get(application, OrderedDict()).values())
+        return next((one for one in newest if one.method is method and one.number == number), None)
 
     def of_reference(self, application: str, reference: str) -> Verification | None:
         """The newest with that reference."""
-        kept = reversed(self._kept.get(application, OrderedDict()).values())
-        return next((one for one in kept if one.reference == reference), None)
+        newest = reversed(self._kept.get(application, OrderedDict()).values())
+        return next((one for one in newest if one.reference == reference), None)
 
-    def forget(self, application: str) -> None:
-        """An application has none any more."""
-        self._kept.pop(application, None)
+    def forget(self, application: str, undo: ExitStack) -> None:
+        """An application has none any more, unless it's undone."""
+        undo.callback(self._put_back, application, self._kept.pop(application, OrderedDict()))
         self._store.drop_where(VERIFICATIONS, application=application)
+
+    def _put_back(self, application: str, gone: "OrderedDict[str, Verification]") -> None:
+        since = self._kept.get(application, OrderedDict())
+        self._kept[application] = OrderedDict({**gone, **since})
+        for one in gone.values():
+            self._put(one)
+
+    def _drop(self, application: str, verification_id: str) -> None:
+        self._went((application, verification_id))
+        self._store.drop(VERIFICATIONS, application, verification_id)
 
 
 def _read(members: str) -> Verification:

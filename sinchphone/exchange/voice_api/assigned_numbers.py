@@ -1,9 +1,8 @@
 """Which phone numbers are an application's, as its backend has said: a list, kept for whoever asks."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from enum import Enum
-from functools import partial
 from typing import Any, Final
 
 from sinchphone.exchange.refusals import forbidden, too_many
@@ -45,9 +44,9 @@ class AssignedNumbers:
     async def assign(self, application: str, numbers: Iterable[str], capability: Capability) -> None:
         """Make them an application's, all or none. Raises RefusedError where one is another's, and StoreError."""
         wanted = [(number, capability) for number in numbers]
-        new: list[tuple[str, Capability]] = []
-        async with kept(self._store, partial(self._take_back, application, new)), self._exclusive():
-            new += [one for one in dict.fromkeys(wanted) if one not in self._owners]
+        async with kept(self._store) as undo, self._exclusive():
+            new = [one for one in dict.fromkeys(wanted) if one not in self._owners]
+            undo.callback(self._take_back, application, new)
             self._assign(application, wanted)
 
     @asynccontextmanager
@@ -73,24 +72,26 @@ class AssignedNumbers:
     async def unassign(self, application: str, number: str, capability: Capability | None) -> bool:
         """Whether it was the application's; for ``None`` for anything. Raises StoreError."""
         wanted = [(number, one) for one in Capability if capability in (None, one)]
-        gone: list[tuple[str, Capability]] = []
-        back = partial(self._put_back, application, gone)
-        async with kept(self._store, back), self._store.exclusive(application):
-            gone += [one for one in wanted if self._owners.get(one) == application]
-            self._remove(gone)
+        async with kept(self._store) as undo, self._store.exclusive(application):
+            gone = [one for one in wanted if self._owners.get(one) == application]
+            self._forget(application, gone, undo)
         return bool(gone)
 
-    def forget(self, application: str) -> None:
-        """An application has no numbers any more."""
-        self._remove([one for one, owner in self._owners.items() if owner == application])
+    def forget(self, application: str, undo: ExitStack) -> None:
+        """An application has no numbers any more, unless it's undone."""
+        self._forget(application, list(self.of(application)), undo)
+
+    def _forget(self, application: str, gone: Sequence[tuple[str, Capability]], undo: ExitStack) -> None:
+        undo.callback(self._put_back, application, gone)
+        self._remove(gone)
 
     def _take_back(self, application: str, new: list[tuple[str, Capability]]) -> None:
         self._remove([one for one in new if self._owners.get(one) == application])
 
-    def _put_back(self, application: str, gone: list[tuple[str, Capability]]) -> None:
+    def _put_back(self, application: str, gone: Sequence[tuple[str, Capability]]) -> None:
         self._put(application, [one for one in gone if one not in self._owners])
 
-    def _remove(self, gone: list[tuple[str, Capability]]) -> None:
+    def _remove(self, gone: Sequence[tuple[str, Capability]]) -> None:
         for one in gone:
             self._store.drop(ASSIGNED_NUMBERS, self._owners.pop(one), one[0], one[1].value)
 

@@ -1,5 +1,7 @@
 """One verification: who has guessed the code, and how it ends."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from sinchphone.exchange.store.sqlite import SqliteStore
@@ -59,8 +61,8 @@ def test_another_number_is_wrong(told: str) -> None:
 def test_a_new_code_makes_the_one_before_void_where_it_went_out() -> None:
     kept = Verifications(SqliteStore(None))
     first, second = verification(name="first"), verification("1111", name="second")
-    assert kept.begin(first) is None
-    assert kept.begin(second) is first
+    assert kept.begin(first, ExitStack()) is None
+    assert kept.begin(second, ExitStack()) is first
     assert first.status is VerificationStatus.ABORTED
     assert kept.of_number("acme", VerificationMethod.SMS, NUMBER) is second
     assert kept.of_number("globex", VerificationMethod.SMS, NUMBER) is None
@@ -69,6 +71,32 @@ def test_a_new_code_makes_the_one_before_void_where_it_went_out() -> None:
 def test_the_oldest_makes_room() -> None:
     kept = Verifications(SqliteStore(None))
     for index in range(MAX_KEPT + 1):
-        kept.begin(verification(name=str(index)))
+        kept.begin(verification(name=str(index)), ExitStack())
     assert kept.of_id("acme", "0") is None
     assert kept.of_id("acme", "1") is not None
+
+
+def test_what_began_is_taken_back_with_the_one_that_it_made_void_and_the_one_that_made_room() -> None:
+    kept, undo = Verifications(SqliteStore(None)), ExitStack()
+    for index in range(MAX_KEPT):
+        kept.begin(verification(name=str(index)), ExitStack())
+    newest = str(MAX_KEPT - 1)
+    kept.begin(verification(name="refused"), undo)
+    undo.close()
+    assert kept.of_id("acme", "refused") is None
+    assert kept.of_id("acme", "0") is not None
+    assert (found := kept.of_id("acme", newest)) is not None and found.status is VerificationStatus.PENDING
+
+
+def test_a_guess_that_is_taken_back_never_was_unless_another_came_after_it() -> None:
+    kept, first, second = Verifications(SqliteStore(None)), ExitStack(), ExitStack()
+    one = verification()
+    kept.add(one, ExitStack())
+    with kept.change(one, first):
+        assert one.guess(one.code, "manual", 1.0)
+    with kept.change(one, second):
+        assert not one.guess(one.code, "manual", 1.0)
+    second.close()
+    assert (kept.of_id("acme", one.id) or one).status is VerificationStatus.SUCCESSFUL
+    first.close()
+    assert (kept.of_id("acme", one.id) or one).status is VerificationStatus.PENDING

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -80,7 +81,7 @@ async def test_a_reset_forgets_it_everywhere(both: Any) -> None:
     one.note(ADA, today, DayUsage(1, 1.0, 1.0))
     await told(both)
     assert other.of(ADA, today) == DayUsage(1, 1.0, 1.0)
-    other.clear("acme")
+    other.clear("acme", ExitStack())
     await told(both)
-    one.clear("acme")
+    one.clear("acme", ExitStack())
     assert one.of(ADA, today) == other.of(ADA, today) == DayUsage()
