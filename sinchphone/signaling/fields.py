@@ -14,6 +14,8 @@ from sinchphone.signaling.wire import read_time
 MAX_TEXT = 1024
 MAX_MEMBERS = 256  # of a list or a map
 
+_RANGE = "a number from"
+_NO_TEXTS = (_RANGE, "a list", "an object", "true or false")  # beginnings of what is expected where no text is
 _TOKEN = re.compile("[!-~]{1,128}")
 _HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _CHANNEL = re.compile(r"[!-+\--~]{1,128}")  # printable ASCII but the comma, which separates channels
@@ -41,7 +43,7 @@ class Record:
     def __init__(self, value: object, path: str = "") -> None:
         self._path = path
         if not isinstance(value, dict):
-            raise RemoteProtocolError(f"{path or 'the body'} should be an object, but is {_kind(value)}")
+            raise RemoteProtocolError(f"{path or 'the body'} should be an object, but is {_kind(value, 'an object')}")
         self._members: dict[str, object] = value
 
     @classmethod
@@ -54,6 +56,12 @@ class Record:
     def has(self, name: str) -> bool:
         """Whether the member is there and not null."""
         return self._members.get(name) is not None
+
+    def only(self, *known: str) -> None:
+        """Refuse members of other names: what somebody spelt wrongly would be left out without a word."""
+        for name in self._members:
+            if name not in known:
+                raise RemoteProtocolError(f"{json.dumps(name[:64])} is unknown, but {', '.join(known)} aren't")
 
     def text(self, name: str, *, limit: int = MAX_TEXT) -> str:
         """A text that isn't empty."""
@@ -88,7 +96,7 @@ class Record:
         if value is None and default is not None:
             return default
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise self.odd(name, f"a number from {low:g} to {high:g}")
+            raise self.odd(name, f"{_RANGE} {low:.15g} to {high:.15g}")
         return float(value)
 
     def flag(self, name: str, *, default: bool) -> bool:
@@ -172,16 +180,20 @@ class Record:
 
     def odd(self, name: str, expected: str) -> RemoteProtocolError:
         """The error for a member that isn't what's expected."""
-        found = _kind(self._members[name]) if name in self._members else "absent"
+        found = _kind(self._members[name], expected) if name in self._members else "absent"
         return RemoteProtocolError(f"{self._path_of(name)} should be {expected}, but is {found}")
 
     def _path_of(self, name: str) -> str:
         return f"{self._path}.{name}" if self._path else name
 
 
-def _kind(value: object) -> str:
-    kinds = {dict: "an object", list: "a list", str: "another text", bool: "true or false", int: "a number", float: "a number"}
-    return kinds.get(type(value), "null")
+def _kind(value: object, expected: str) -> str:
+    """What kind of value it is: another number where a number is expected. Whatever isn't said to be of another kind is a text."""
+    if isinstance(value, str):
+        return "a text" if expected.startswith(_NO_TEXTS) else "another text"
+    kinds = {dict: "an object", list: "a list", bool: "true or false", int: "a number", float: "a number"}
+    kind = kinds.get(type(value), "null")
+    return "another number" if kind == "a number" and expected.startswith(_RANGE) else kind
 
 
 def is_writable(value: object) -> bool:

@@ -85,6 +85,7 @@ class FaultsRoutes:
 def read_fault(body: bytes) -> FaultRule:
     """A rule as it's asked for. Raises RemoteProtocolError."""
     asked = Record.parse(body)
+    asked.only("path", "method", "delayMs", "drop", "status", "body", "times")
     path = asked.text("path")
     if not path.startswith(("/", "*")):
         raise asked.odd("path", "a path such as /publish/*")

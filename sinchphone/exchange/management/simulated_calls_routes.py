@@ -95,6 +95,7 @@ class SimulatedCallsRoutes:
     def _read(self, application: Application, body: bytes) -> SimulatedCallWish:
         """Raises RemoteProtocolError."""
         asked = Record.parse(body)
+        asked.only("to", "from", "sound", "tone", "digits", "seconds", "ringSeconds", "endAfterSound")
         number = _number(asked.text("to", limit=64), "to")
         shown = asked.text("from", limit=64)
         digits = asked.optional_text("digits", limit=128) or ""

@@ -46,6 +46,7 @@ class UsersRoutes:
     async def _create(self, request: web.Request) -> web.Response:
         application, body = await self._access.receive(request)
         asked = Record.parse(body)
+        asked.only("userId", "email", "number", "password")
         password = asked.optional_text("password", limit=MAX_PASSWORD_CHARACTERS) or secrets.token_urlsafe(24)  # tokens prove who it is
         account = await self._accounts.create(application, _identities(asked), password, {}, time.time(), vouched=True)
         return json_answer(self._members(application, account.user_id), status=201)

@@ -99,6 +99,7 @@ async def test_a_number_that_nobody_has_is_not_found_and_one_that_rings_gives_up
         {"to": TO, "from": FROM, "sound": "!"},
         {"to": TO, "from": FROM, "sound": base64.b64encode(b"no sound").decode()},
         {"to": TO, "from": FROM, "endAfterSound": 1},
+        {"to": TO, "from": FROM, "endaftersound": True},
     ],
 )
 async def test_what_is_no_call_is_refused(developer: Any, body: Any) -> None:

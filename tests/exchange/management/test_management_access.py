@@ -38,6 +38,11 @@ async def test_the_secret_and_the_token_open_it(exchange: Exchange, http: aiohtt
         assert (status, [one["text"] for one in body["messages"]]) == (200, ["hi"])
         assert body["messages"][0]["to"] == "+46700000001" and body["messages"][0]["at"] == "2027-01-15T08:00:00.000Z"
     assert (await ask(http, exchange, path=f"{PATH}?number=%2B46700000002", Authorization=TOKEN))[1] == {"messages": []}
+    for number in ("%2B46700000001", "+46700000001", "46700000001"):
+        _, body, _ = await ask(http, exchange, path=f"{PATH}?number={number}", Authorization=TOKEN)
+        assert [one["text"] for one in body["messages"]] == ["hi"], number
+    status, body, _ = await ask(http, exchange, path=f"{PATH}?number=ada", Authorization=TOKEN)
+    assert status == 400 and body["message"].startswith("number: ")
     assert (await ask(http, exchange, "DELETE", Authorization=TOKEN))[1] == {"cleared": 1}
     assert len(exchange.sms.messages("globex")) == 1
 

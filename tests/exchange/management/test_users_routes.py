@@ -79,7 +79,8 @@ async def test_a_user_who_is_removed_is_unknown_and_the_names_are_free(
     ("body", "named"),
     [
         ({}, "userId"),
-        ({"userId": 7}, "userId"),
+        ({"userId": 7}, "userId should be a text, but is a number"),
+        ({"userId": "ada", "pasword": "correct horse"}, '"pasword" is unknown'),
         ({"userId": " ada"}, "user id"),
         ({"userId": "a\u0000b"}, "user id"),
         ({"userId": "ada", "email": "ada"}, "email"),
