@@ -6,14 +6,13 @@
                                        -> the first is over: it rings      it gives up: told
 """
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.endings import Order
 from sinchphone.cli.terminal.screen.status_line import KEYS_WAITING
 from sinchphone.protocol.call.states import EndedBy, State
-from sinchphone.tasks import start_task
+from sinchphone.tasks import cancel_all, start_task
 
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.keys import Keys
@@ -46,8 +45,7 @@ class WaitingCall:
     async def take_over(self, *, aloud: bool) -> "Call | None":
         """The first call is over: this one is next, and rings now, ``aloud`` unless the person took it already. ``None`` where it is
         over too."""
-        self._watch.cancel()
-        await asyncio.wait({self._watch})
+        await cancel_all([self._watch])
         if self.is_over:
             self._tell_end(self.call.details)
             return None
@@ -60,8 +58,7 @@ class WaitingCall:
 
     async def give_up(self) -> None:
         """The command ends: the caller is told that we are busy."""
-        self._watch.cancel()
-        await asyncio.wait({self._watch})
+        await cancel_all([self._watch])
         self._order = Order.BUSY
         if not self.is_over:
             await self.call.decline(busy=True)

@@ -63,20 +63,20 @@ def add(
     if dialled.kind is Kind.USER and user is None:
         user = dialled.identity
     contact = AddressBookEntry(read_name(name), dialled, user)
-    session = _session(flags)
+    session = session_of(flags)
     return run_at_once(session, lambda session: _add(session, contact, force=flags.force))
 
 
 def list_all(context: typer.Context, flags: JsonFlags) -> ExitCode:
     """List all contacts."""
-    return run_at_once(_session(flags), _list)
+    return run_at_once(session_of(flags), _list)
 
 
 def show(
     context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete_contact)], flags: JsonFlags
 ) -> ExitCode:
     """Show a contact."""
-    return run_at_once(_session(flags), lambda session: _show(session, name))
+    return run_at_once(session_of(flags), lambda session: _show(session, name))
 
 
 def remove(
@@ -85,11 +85,7 @@ def remove(
     flags: JsonFlags,
 ) -> ExitCode:
     """Forget contacts."""
-    return run_at_once(_session(flags), lambda session: _remove(session, names))
-
-
-def _session(flags: JsonFlags) -> Session:
-    return session_of(flags)
+    return run_at_once(session_of(flags), lambda session: _remove(session, names))
 
 
 def _add(session: Session, contact: AddressBookEntry, *, force: bool) -> ExitCode:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +15,7 @@ from sinchphone.cli.terminal.session import Session
 from sinchphone.credentials import read_beside
 from sinchphone.errors import NetworkError, NotFoundError
 from sinchphone.signaling.api import Api
-from sinchphone.tasks import start_task
+from sinchphone.tasks import cancel_all, start_task
 
 if TYPE_CHECKING:
     from sinchphone.engine.environment import Environment
@@ -114,10 +114,7 @@ class _Walk:
             if not ready.done():
                 raise NetworkError(f"the channels aren't heard: {self._link.interrupted_by or 'no answer'}")
         finally:
-            for task in (running, ready):
-                task.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.gather(running, ready, return_exceptions=True)
+            await cancel_all((running, ready))
         return Finding(CheckResult.OK, "both networks are subscribed")
 
     async def ice_servers(self) -> Finding:

@@ -29,7 +29,7 @@ from sinchphone.media.local_audio.voice import make_voice
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.sound import NO_DEVICES, AudioLeg, Levels, Signal, SoundEvent, SoundOptions, Volume
 from sinchphone.media.thread import MediaThread
-from sinchphone.tasks import start_task
+from sinchphone.tasks import cancel_all, start_task
 
 
 class LocalAudio:
@@ -98,8 +98,7 @@ class LocalAudio:
     async def _stop_watch(self) -> None:
         watch, self._watch = self._watch, None
         if watch is not None:
-            watch.cancel()
-            await asyncio.wait({watch})
+            await cancel_all([watch])
 
     async def signal(self, signal: Signal | None) -> bool:
         """Play ``signal`` from now on, the ringtone through the ring device, call waiting over the call's sound; ``None`` is quiet at

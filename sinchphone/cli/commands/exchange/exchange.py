@@ -22,7 +22,7 @@ from sinchphone.cli.terminal.output.listings import ExchangeStarted
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.service import READY, STOPPING, notify
 from sinchphone.cli.terminal.session import Session, session_of, set_up_logging
-from sinchphone.tasks import start_task
+from sinchphone.tasks import cancel_all, start_task
 
 if TYPE_CHECKING:
     import socket
@@ -105,8 +105,7 @@ async def _host(session: Session, *, tells: bool) -> ExitCode:
             if order is Order.TERMINATE:
                 await _drain(session, hosted, chosen.drain)
             if telling is not None:
-                telling.cancel()
-                await asyncio.wait([telling])
+                await cancel_all([telling])
     return ExitCode.TERMINATED if order is Order.TERMINATE else ExitCode.OK
 
 
@@ -132,9 +131,7 @@ async def _drain(session: Session, hosted: "Exchange", seconds: float) -> None:
     try:
         await asyncio.wait((draining, pressed), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (draining, pressed):
-            task.cancel()
-        await asyncio.wait((draining, pressed))
+        await cancel_all((draining, pressed))
 
 
 async def _measured(stack: AsyncExitStack, where: tuple[str, int] | None, exchange: "Exchange") -> str | None:

@@ -33,7 +33,7 @@ def status(context: typer.Context, flags: HostFlags) -> ExitCode:
 
     And for how many calls and phones. Exit code 7 where nobody does.
     """
-    return run(_open(flags), _status)
+    return run(session_of(flags), _status)
 
 
 def stop(
@@ -42,11 +42,7 @@ def stop(
     force: Annotated[bool, typer.Option("--force", help="End the calls that go on there.")] = False,
 ) -> ExitCode:
     """Stop the exchange that runs in the background. A phone that waits there starts it again."""
-    return run(_open(flags), lambda session: _stop(session, force=force))
-
-
-def _open(flags: HostFlags) -> Session:
-    return session_of(flags)
+    return run(session_of(flags), lambda session: _stop(session, force=force))
 
 
 async def _status(session: Session) -> ExitCode:

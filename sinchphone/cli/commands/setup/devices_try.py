@@ -46,16 +46,12 @@ def add_to(app: typer.Typer, name: str) -> None:
 
 def test(context: typer.Context, flags: DeviceFlags) -> ExitCode:
     """Record three seconds and play them back. Exit code 12 where nothing was heard."""
-    return run(_open(flags), _test)
+    return run(session_of(flags), _test)
 
 
 def meter_levels(context: typer.Context, flags: DeviceFlags) -> ExitCode:
     """Show how loud the microphone is, until Ctrl-C."""
-    return run(_open(flags), _meter)
-
-
-def _open(flags: DeviceFlags) -> Session:
-    return session_of(flags)
+    return run(session_of(flags), _meter)
 
 
 @contextlib.contextmanager

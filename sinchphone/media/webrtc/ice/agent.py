@@ -28,7 +28,7 @@ from sinchphone.media.webrtc.ice.local_addresses import bound_socket, recent_add
 from sinchphone.media.webrtc.ice.resolver import is_local_name, resolve_local
 from sinchphone.media.webrtc.ice.server_queries import COMPONENT, ServerQueries, preference_of
 from sinchphone.quick_dataclass import quick_dataclass
-from sinchphone.tasks import start_task
+from sinchphone.tasks import cancel_all, start_task
 
 CHECK_SECONDS: Final = 0.02  # between two checks (Ta, RFC 8445 14.2: 5 ms or more)
 MAX_REMOTE_CANDIDATES: Final = 64
@@ -444,11 +444,7 @@ class IceConnection(seam.Connection):
     async def close(self) -> None:
         """Close all sockets. A TURN server that doesn't answer is not waited for."""
         self._closing = True  # at once: gathering may be under way
-        beside = {*self._asking, *([self._gathering] if self._gathering is not None else [])}
-        for task in beside:
-            task.cancel()
-        if beside:
-            await asyncio.wait(beside)
+        await cancel_all({*self._asking, *([self._gathering] if self._gathering is not None else [])})
         closing = start_task(super().close(), name="ice-close")
         self._progress.set()
         await asyncio.wait([closing], timeout=_CLOSE_SECONDS)

@@ -27,7 +27,7 @@ from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, write_aga
 from sinchphone.media.webrtc.secure import SecurePath
 from sinchphone.protocol.sdp.session_description import SENDRECV
 from sinchphone.quick_dataclass import quick_dataclass
-from sinchphone.tasks import start_task
+from sinchphone.tasks import cancel_all, start_task
 
 ANSWER_SECONDS: Final = 10.0  # how long our offer waits: signaling that is away itself needs some seconds to come back
 _MAX_HELD: Final = 32  # candidates of credentials that we don't know yet
@@ -241,8 +241,7 @@ class IceRestarts:
 
     async def _give_up(self, attempt: _Attempt) -> None:
         if attempt.task is not None:
-            attempt.task.cancel()
-            await asyncio.wait([attempt.task])
+            await cancel_all([attempt.task])
         await self._end(attempt, moved=False)
 
 

@@ -60,18 +60,14 @@ def add(
 
 def list_all(context: typer.Context, flags: HostFlags) -> ExitCode:
     """List the users that the exchange knows."""
-    return run(_open(flags), _list)
+    return run(session_of(flags), _list)
 
 
 def remove(
     context: typer.Context, names: Annotated[list[str], typer.Argument(metavar="NAME...", help="User ids.")], flags: HostFlags
 ) -> ExitCode:
     """Forget users, with their devices and passwords. A phone of theirs that runs makes itself known again."""
-    return run(_open(flags), lambda session: _remove(session, [user_id(name) for name in names]))
-
-
-def _open(flags: HostFlags) -> Session:
-    return session_of(flags)
+    return run(session_of(flags), lambda session: _remove(session, [user_id(name) for name in names]))
 
 
 async def _add(session: Session, name: str, email: str | None, number: str | None) -> ExitCode:
