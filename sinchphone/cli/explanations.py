@@ -29,122 +29,95 @@ Rows: TypeAlias = Mapping[Domain, Explanation]
 
 _AGAIN: Final = "sinchphone call --again calls once more"
 _BACK: Final = "sinchphone call --back calls back"
+_CALL: Final = "sinchphone call {peer} calls them"
+_JOIN: Final = "sinchphone conference {peer} joins the room"
+_JOIN_AGAIN: Final = "sinchphone call --again joins the room once more"
 _WORD: Final = "sinchphone send-message {peer} TEXT leaves word"
+_VANISHED: Final = "{peer} vanished: no sound came any more"
 
 
-def _rows(mxp: tuple[str, str], pstn: tuple[str, str], sip: tuple[str, str], conference: tuple[str, str]) -> Rows:
-    return {
-        Domain.MXP: Explanation(*mxp),
-        Domain.PSTN: Explanation(*pstn),
-        Domain.SIP: Explanation(*sip),
-        Domain.CONFERENCE: Explanation(*conference),
-    }
+def _rows(words: str, mxp: str, pstn: str, sip: str, conference: str) -> Rows:
+    """The same happened whatever was called; what to do differs."""
+    steps = {Domain.MXP: mxp, Domain.PSTN: pstn, Domain.SIP: sip, Domain.CONFERENCE: conference}
+    return {domain: Explanation(words, step) for domain, step in steps.items()}
 
 
+_THERE: Final = "the call goes on there"
+_ELSEWHERE: Final = _rows("answered on another device", _THERE, _THERE, _THERE, "you are in the room there")
 BUSY: Final = _rows(
-    ("{peer} is busy", f"{_AGAIN}, {_WORD}"),
-    ("{peer} is busy", f"wait a while: {_AGAIN}"),
-    ("{peer} is busy", f"the phone, or all lines of its server, are taken; wait a while: {_AGAIN}"),
-    ("{peer} is busy", f"the room may be full; wait a while: {_AGAIN}"),
+    "{peer} is busy",
+    f"{_AGAIN}, {_WORD}",
+    f"wait a while: {_AGAIN}",
+    f"the phone, or all lines of its server, are taken; wait a while: {_AGAIN}",
+    f"the room may be full; wait a while: {_AGAIN}",
 )
 OUTGOING: Final[Mapping[Cause, Rows]] = {
-    Cause.TIMEOUT: _rows(
-        ("no device of {peer} took notice", f"somebody is reached while their app or sinchphone listen runs; {_WORD}"),
-        ("the phone network never said that {peer} rings", f"check the number and its country code, then: {_AGAIN}"),
-        ("the server of {peer} never said that it rings", f"check the address, and that the phone is registered there, then: {_AGAIN}"),
-        ("the room {peer} took no notice", f"the platform may be in trouble: sinchphone doctor looks, {_AGAIN}"),
-    ),
+    Cause.TIMEOUT: {
+        Domain.MXP: Explanation(
+            "no device of {peer} took notice", f"somebody is reached while their app or sinchphone listen runs; {_WORD}"
+        ),
+        Domain.PSTN: Explanation(
+            "the phone network never said that {peer} rings", f"check the number and its country code, then: {_AGAIN}"
+        ),
+        Domain.SIP: Explanation(
+            "the server of {peer} never said that it rings", f"check the address, and that the phone is registered there, then: {_AGAIN}"
+        ),
+        Domain.CONFERENCE: Explanation(
+            "the room {peer} took no notice", f"the platform may be in trouble: sinchphone doctor looks, {_AGAIN}"
+        ),
+    },
     Cause.DENIED: _rows(
-        ("{peer} declined", _WORD),
-        ("{peer} declined", "the phone or its network may decline callers it doesn't know: --caller-id says who calls"),
-        ("{peer} declined", "the phone, or a rule of its server, declined: ask who runs it"),
-        ("{peer} declined", "the room may be locked: ask who runs it"),
+        "{peer} declined",
+        _WORD,
+        "the phone or its network may decline callers it doesn't know: --caller-id says who calls",
+        "the phone, or a rule of its server, declined: ask who runs it",
+        "the room may be locked: ask who runs it",
     ),
     Cause.NO_ANSWER: _rows(
-        ("{peer} did not answer", f"{_WORD}; --ring-timeout 60s rings as long as anything may"),
-        ("{peer} did not answer", f"try at another time: {_AGAIN}"),
-        ("{peer} did not answer", f"try at another time: {_AGAIN}; nobody may be at the phone, or it isn't registered"),
-        ("{peer} did not answer", f"the platform may be in trouble: sinchphone doctor looks, {_AGAIN}"),
+        "{peer} did not answer",
+        f"{_WORD}; --ring-timeout 60s rings as long as anything may",
+        f"try at another time: {_AGAIN}",
+        f"try at another time: {_AGAIN}; nobody may be at the phone, or it isn't registered",
+        f"the platform may be in trouble: sinchphone doctor looks, {_AGAIN}",
     ),
     Cause.FAILURE: _rows(
-        ("the call failed", f"sinchphone doctor looks at this side; {_AGAIN}"),
-        ("the call failed", f"check the number, the caller id and the credit; {_AGAIN}"),
-        ("the call failed", f"check the address and its server; {_AGAIN}"),
-        ("the call failed", f"check the room's name; sinchphone doctor looks at this side, {_AGAIN}"),
+        "the call failed",
+        f"sinchphone doctor looks at this side; {_AGAIN}",
+        f"check the number, the caller id and the credit; {_AGAIN}",
+        f"check the address and its server; {_AGAIN}",
+        f"check the room's name; sinchphone doctor looks at this side, {_AGAIN}",
     ),
-    Cause.HUNG_UP: _rows(
-        ("{peer} hung up", _AGAIN),
-        ("{peer} hung up", _AGAIN),
-        ("{peer} hung up", _AGAIN),
-        ("{peer} hung up", "sinchphone call --again joins the room once more"),
-    ),
-    Cause.CANCELED: _rows(
-        ("canceled", f"{_AGAIN}, {_WORD}"),
-        ("canceled", _AGAIN),
-        ("canceled", _AGAIN),
-        ("canceled", "sinchphone call --again joins the room once more"),
-    ),
-    Cause.OTHER_DEVICE_ANSWERED: _rows(
-        ("answered on another device", "the call goes on there"),
-        ("answered on another device", "the call goes on there"),
-        ("answered on another device", "the call goes on there"),
-        ("answered on another device", "you are in the room there"),
-    ),
+    Cause.HUNG_UP: _rows("{peer} hung up", _AGAIN, _AGAIN, _AGAIN, _JOIN_AGAIN),
+    Cause.CANCELED: _rows("canceled", f"{_AGAIN}, {_WORD}", _AGAIN, _AGAIN, _JOIN_AGAIN),
+    Cause.OTHER_DEVICE_ANSWERED: _ELSEWHERE,
     Cause.INACTIVE: _rows(
-        ("{peer} vanished: no sound came any more", f"its program was ended, or one of you has lost the network: {_AGAIN}"),
-        ("{peer} vanished: no sound came any more", f"the phone network lost the call, or this side its network: {_AGAIN}"),
-        ("{peer} vanished: no sound came any more", f"the phone was switched off, or a firewall on the way forgot it: {_AGAIN}"),
-        ("{peer} vanished: no sound came any more", "the room's end or this network is gone: sinchphone call --again joins once more"),
+        _VANISHED,
+        f"its program was ended, or one of you has lost the network: {_AGAIN}",
+        f"the phone network lost the call, or this side its network: {_AGAIN}",
+        f"the phone was switched off, or a firewall on the way forgot it: {_AGAIN}",
+        "the room's end or this network is gone: sinchphone call --again joins once more",
     ),
 }
 INCOMING: Final[Mapping[Cause, Rows]] = {
-    Cause.TIMEOUT: _rows(
-        ("nobody here took notice of {peer}", _BACK),
-        ("nobody here took notice of {peer}", _BACK),
-        ("nobody here took notice of {peer}", _BACK),
-        ("nobody here took notice of {peer}", "sinchphone conference {peer} joins the room"),
-    ),
-    Cause.DENIED: _rows(
-        ("declined on another device", f"sinchphone call {{peer}} calls them; {_WORD}"),
-        ("declined on another device", "sinchphone call {peer} calls them"),
-        ("declined on another device", "sinchphone call {peer} calls them"),
-        ("declined on another device", "sinchphone conference {peer} joins the room"),
-    ),
-    Cause.NO_ANSWER: _rows(
-        ("not answered", f"{_BACK}; {_WORD}"),
-        ("not answered", _BACK),
-        ("not answered", _BACK),
-        ("not answered", "sinchphone conference {peer} joins the room"),
-    ),
+    Cause.TIMEOUT: _rows("nobody here took notice of {peer}", _BACK, _BACK, _BACK, _JOIN),
+    Cause.DENIED: _rows("declined on another device", f"{_CALL}; {_WORD}", _CALL, _CALL, _JOIN),
+    Cause.NO_ANSWER: _rows("not answered", f"{_BACK}; {_WORD}", _BACK, _BACK, _JOIN),
     Cause.FAILURE: _rows(
-        ("the call failed", f"sinchphone doctor looks at this side; {_BACK}"),
-        ("the call failed", f"sinchphone doctor looks at this side; {_BACK}"),
-        ("the call failed", f"the caller's server may be in trouble; {_BACK}"),
-        ("the call failed", "sinchphone conference {peer} joins the room"),
+        "the call failed",
+        f"sinchphone doctor looks at this side; {_BACK}",
+        f"sinchphone doctor looks at this side; {_BACK}",
+        f"the caller's server may be in trouble; {_BACK}",
+        _JOIN,
     ),
-    Cause.HUNG_UP: _rows(
-        ("{peer} hung up", "sinchphone call {peer} calls them"),
-        ("{peer} hung up", "sinchphone call {peer} calls them, unless they withheld their number"),
-        ("{peer} hung up", "sinchphone call {peer} calls them"),
-        ("{peer} hung up", "sinchphone conference {peer} joins the room"),
-    ),
-    Cause.CANCELED: _rows(
-        ("canceled", f"{_BACK}; {_WORD}"),
-        ("canceled", f"{_BACK}, unless they withheld their number"),
-        ("canceled", _BACK),
-        ("canceled", "sinchphone conference {peer} joins the room"),
-    ),
-    Cause.OTHER_DEVICE_ANSWERED: _rows(
-        ("answered on another device", "the call goes on there"),
-        ("answered on another device", "the call goes on there"),
-        ("answered on another device", "the call goes on there"),
-        ("answered on another device", "you are in the room there"),
-    ),
+    Cause.HUNG_UP: _rows("{peer} hung up", _CALL, f"{_CALL}, unless they withheld their number", _CALL, _JOIN),
+    Cause.CANCELED: _rows("canceled", f"{_BACK}; {_WORD}", f"{_BACK}, unless they withheld their number", _BACK, _JOIN),
+    Cause.OTHER_DEVICE_ANSWERED: _ELSEWHERE,
     Cause.INACTIVE: _rows(
-        ("{peer} vanished: no sound came any more", "their program was ended, or one of you has lost the network: call {peer}"),
-        ("{peer} vanished: no sound came any more", "the phone network lost the call, or this side its network: call {peer}"),
-        ("{peer} vanished: no sound came any more", "the phone was switched off, or a firewall on the way forgot it: call {peer}"),
-        ("{peer} vanished: no sound came any more", "the room's end or this network is gone: sinchphone conference {peer} joins it"),
+        _VANISHED,
+        "their program was ended, or one of you has lost the network: call {peer}",
+        "the phone network lost the call, or this side its network: call {peer}",
+        "the phone was switched off, or a firewall on the way forgot it: call {peer}",
+        "the room's end or this network is gone: sinchphone conference {peer} joins it",
     ),
 }
 # Whose call it was to end it, where the words themselves don't name them.
