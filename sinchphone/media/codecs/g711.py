@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.audio.playout.conceal import Concealer
 from sinchphone.audio.redundancy import RedundancySetting
-from sinchphone.audio.resample import Downsampler, Upsampler, Wave, to_samples
+from sinchphone.audio.resample import Downsampler, to_samples
+from sinchphone.media.codecs.telephone import TelephoneDecoder
 
 _RATE: Final = 8_000
 _FACTOR: Final = RATE // _RATE
@@ -65,44 +65,13 @@ class Encoder:
         """There is one bit rate, and nothing to repair with."""
 
 
-class Decoder:
-    """Payloads of any length to sound at 48 kHz; what is lost is made up from what was heard. One thread at a time."""
+class Decoder(TelephoneDecoder):
+    """``law``: PCMU or PCMA."""
 
     def __init__(self, law: str) -> None:
+        super().__init__(_RATE)
         self._table = _expansion(law)
-        self._concealer = Concealer(_RATE)
-        self._upsampler = Upsampler(_FACTOR)
-
-    def duration(self, payload: bytes) -> int:
-        """Samples in a packet."""
-        return len(payload) * _FACTOR
-
-    def recoverable(self, payload: bytes) -> int:
-        """There are no copies."""
-        return 0
-
-    def is_background(self, payload: bytes) -> bool:
-        """It doesn't tell."""
-        return False
 
     def decode(self, payload: bytes) -> Samples:
         """The packet's sound. Every byte is a sample: no packet is bad."""
-        return self._at_full_rate(self._concealer.heard(self._table[np.frombuffer(payload, np.uint8)]))
-
-    def conceal(self, samples: int) -> Samples:
-        """``samples`` that carry on the sound before them and fade within 60 ms."""
-        return self._at_full_rate(self._concealer.make_up(-(-samples // _FACTOR)))[:samples]
-
-    def recover(self, payload: bytes, samples: int) -> Samples:
-        """As ``conceal``."""
-        return self.conceal(samples)
-
-    def note(self) -> bool:
-        """There is next to no state that made-up sound disturbs."""
-        return False
-
-    def go_back(self) -> None:
-        """Nothing was noted."""
-
-    def _at_full_rate(self, wave: Wave) -> Samples:
-        return to_samples(self._upsampler.push(wave))
+        return self._heard(self._table[np.frombuffer(payload, np.uint8)])

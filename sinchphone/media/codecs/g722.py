@@ -10,15 +10,14 @@ import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.audio.playout.conceal import Concealer
 from sinchphone.audio.redundancy import RedundancySetting
-from sinchphone.audio.resample import Downsampler, Upsampler, Wave, to_samples
+from sinchphone.audio.resample import Downsampler, to_samples
 from sinchphone.errors import MediaError
+from sinchphone.media.codecs.telephone import TelephoneDecoder
 
 _RATE: Final = 16_000
 _FACTOR: Final = RATE // _RATE
 _STEP: Final = 80  # samples that the encoder takes at once: 5 ms, of which every packet is made
-_SAMPLES_PER_BYTE: Final = 6  # at 48 kHz: a byte is two samples at 16 kHz
 
 
 class Encoder:
@@ -46,26 +45,13 @@ class Encoder:
         """There is one bit rate, and nothing to repair with."""
 
 
-class Decoder:
-    """Payloads of any length to sound at 48 kHz; what is lost is made up from what was heard. One thread at a time."""
+class Decoder(TelephoneDecoder):
+    """FFmpeg's."""
 
     def __init__(self) -> None:
         """Raises MediaError where FFmpeg has no G.722."""
+        super().__init__(_RATE)
         self._context = _open("r")
-        self._concealer = Concealer(_RATE)
-        self._upsampler = Upsampler(_FACTOR)
-
-    def duration(self, payload: bytes) -> int:
-        """Samples in a packet."""
-        return len(payload) * _SAMPLES_PER_BYTE
-
-    def recoverable(self, payload: bytes) -> int:
-        """There are no copies."""
-        return 0
-
-    def is_background(self, payload: bytes) -> bool:
-        """It doesn't tell."""
-        return False
 
     def decode(self, payload: bytes) -> Samples:
         """The packet's sound. Raises MediaError for an empty one, which would end FFmpeg's stream."""
@@ -76,25 +62,7 @@ class Decoder:
         except av.FFmpegError as error:
             raise MediaError(f"a G.722 packet could not be decoded: {error}") from error
         sound = [frame.to_ndarray().ravel().astype(np.float32) for frame in frames]
-        return self._at_full_rate(self._concealer.heard(np.concatenate([np.zeros(0, np.float32), *sound])))
-
-    def conceal(self, samples: int) -> Samples:
-        """``samples`` that carry on the sound before them and fade within 60 ms."""
-        return self._at_full_rate(self._concealer.make_up(-(-samples // _FACTOR)))[:samples]
-
-    def recover(self, payload: bytes, samples: int) -> Samples:
-        """As ``conceal``."""
-        return self.conceal(samples)
-
-    def note(self) -> bool:
-        """There is next to no state that made-up sound disturbs."""
-        return False
-
-    def go_back(self) -> None:
-        """Nothing was noted."""
-
-    def _at_full_rate(self, wave: Wave) -> Samples:
-        return to_samples(self._upsampler.push(wave))
+        return self._heard(np.concatenate([np.zeros(0, np.float32), *sound]))
 
 
 def _open(mode: Literal["r", "w"]) -> AudioCodecContext:
