@@ -9,50 +9,19 @@ from typing import Any, Final, Self
 from urllib.parse import quote
 
 from sinchphone.errors import AudioFileError, NotFoundError, PlatformError, RemoteProtocolError
-from sinchphone.exchange.destinations.backend_calls import SimulatedCallState
+from sinchphone.exchange.destinations.backend_calls import SimulatedCallState, SimulatedCallStatus
 from sinchphone.exchange.management_paths import CALLS_PATH, MAX_SOUND_BYTES
 from sinchphone.local.signed_requests import SignedRequests
-from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record
 
 _LOOK_SECONDS: Final = 0.1
 _UPLOAD_SECONDS: Final = 30.0
 
 
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatedCallNews:
-    """How far a simulated phone's call is. ``failure`` is SIP's number and words, where it didn't come about or broke off; ``talked_s``
-    counts from the answer; ``digits`` are the keys that came, ``heard_s`` the seconds of sound."""
-
-    id: str
-    state: SimulatedCallState
-    failure: tuple[int, str] | None
-    talked_s: float | None
-    digits: str
-    heard_s: float
-
-    @classmethod
-    def read(cls, body: bytes) -> Self:
-        """Raises PlatformError."""
-        try:
-            told = Record.parse(body)
-            failure = told.record("failure") if told.has("failure") else None
-            return cls(
-                id=told.token("id"),
-                state=SimulatedCallState(told.text("state", limit=32)),
-                failure=(int(failure.number("status")), failure.text("reason")) if failure is not None else None,
-                talked_s=told.number("seconds") if told.has("seconds") else None,
-                digits=told.optional_text("digits") or "",
-                heard_s=told.number("heardSeconds", default=0),
-            )
-        except (RemoteProtocolError, ValueError) as error:
-            raise PlatformError(f"what the exchange says of the call can't be read: {error}") from error
-
-
 class SimulatedCall:
     """A call that a simulated phone makes. Methods raise NetworkError and PlatformError, and are safe to cancel."""
 
-    def __init__(self, requests: SignedRequests, news: SimulatedCallNews) -> None:
+    def __init__(self, requests: SignedRequests, news: SimulatedCallStatus) -> None:
         self.id = news.id
         self.news = news  # the last
         self._requests = requests
@@ -61,9 +30,9 @@ class SimulatedCall:
     @classmethod
     async def place(cls, requests: SignedRequests, members: dict[str, Any]) -> Self:
         """Have it made."""
-        return cls(requests, SimulatedCallNews.read(await requests.ask("POST", CALLS_PATH, members, seconds=_UPLOAD_SECONDS)))
+        return cls(requests, _read(await requests.ask("POST", CALLS_PATH, members, seconds=_UPLOAD_SECONDS)))
 
-    async def states(self) -> AsyncIterator[SimulatedCallNews]:
+    async def states(self) -> AsyncIterator[SimulatedCallStatus]:
         """How far it is, each time that this changes; the last says how it ended."""
         told = None
         while True:
@@ -75,15 +44,15 @@ class SimulatedCall:
             await asyncio.sleep(_LOOK_SECONDS)
             await self.look()
 
-    async def look(self) -> SimulatedCallNews:
+    async def look(self) -> SimulatedCallStatus:
         """How far it is now. Raises PlatformError too where the exchange has forgotten it."""
         try:
-            self.news = SimulatedCallNews.read(await self._requests.ask("GET", self._path))
+            self.news = _read(await self._requests.ask("GET", self._path))
         except NotFoundError as error:
             raise PlatformError("the exchange knows nothing of this call any more", hint="it was reset, or started anew") from error
         return self.news
 
-    async def ended(self) -> SimulatedCallNews:
+    async def ended(self) -> SimulatedCallStatus:
         """Wait until it is over; how it ended."""
         async for news in self.states():
             last = news
@@ -105,3 +74,20 @@ def read_sound_file(path: Path) -> str:
     if len(content) > MAX_SOUND_BYTES:
         raise AudioFileError(f"{path} has more than {MAX_SOUND_BYTES // 1024 // 1024} MiB", hint="an .ogg file is smaller")
     return base64.b64encode(content).decode()
+
+
+def _read(body: bytes) -> SimulatedCallStatus:
+    """Raises PlatformError."""
+    try:
+        told = Record.parse(body)
+        failure = told.record("failure") if told.has("failure") else None
+        return SimulatedCallStatus(
+            id=told.token("id"),
+            state=SimulatedCallState(told.text("state", limit=32)),
+            failure=(int(failure.number("status")), failure.text("reason")) if failure is not None else None,
+            talked_s=told.number("seconds") if told.has("seconds") else None,
+            digits=told.optional_text("digits") or "",
+            heard_s=told.number("heardSeconds", default=0),
+        )
+    except (RemoteProtocolError, ValueError) as error:
+        raise PlatformError(f"what the exchange says of the call can't be read: {error}") from error

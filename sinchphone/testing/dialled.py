@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
-from sinchphone.exchange.destinations.backend_calls import SimulatedCallState
-from sinchphone.local.simulated_calls import SimulatedCall, SimulatedCallNews
+from sinchphone.exchange.destinations.backend_calls import SimulatedCallState, SimulatedCallStatus
+from sinchphone.local.simulated_calls import SimulatedCall
 from sinchphone.testing.loop_thread import LOOK_S, LoopThread
 
 
@@ -22,7 +22,7 @@ class DialledCall:
         return f"<simulated call to {self.number}, {self._call.news.state.value}>"
 
     @property
-    def news(self) -> SimulatedCallNews:
+    def news(self) -> SimulatedCallStatus:
         """How far it is now: ``state``, ``failure``, ``digits``, ``talked_s``, ``heard_s``."""
         return self._thread.run(self._call.look())
 
@@ -39,7 +39,7 @@ class DialledCall:
         if digits not in news.digits:
             raise AssertionError(f"the digits {digits} did not come from {self.number}, but {news.digits or 'none'}: {_stands(news)}")
 
-    def ended(self, status: int | None = None, within: float | None = None) -> SimulatedCallNews:
+    def ended(self, status: int | None = None, within: float | None = None) -> SimulatedCallStatus:
         """It is over, refused or broken off with SIP's ``status`` where one is given; how it went."""
         news = self._until(lambda news: news.state is SimulatedCallState.ENDED, within)
         if news.state is not SimulatedCallState.ENDED:
@@ -53,7 +53,7 @@ class DialledCall:
         self._thread.run(self._call.hang_up())
         self.ended()
 
-    def _until(self, is_enough: Callable[[SimulatedCallNews], bool], within: float | None) -> SimulatedCallNews:
+    def _until(self, is_enough: Callable[[SimulatedCallStatus], bool], within: float | None) -> SimulatedCallStatus:
         """What there is then, or when the time is up."""
         deadline = time.monotonic() + (self._seconds if within is None else within)
         while not is_enough(news := self.news) and time.monotonic() < deadline:
@@ -61,5 +61,5 @@ class DialledCall:
         return news
 
 
-def _stands(news: SimulatedCallNews) -> str:
+def _stands(news: SimulatedCallStatus) -> str:
     return f"{news.state.value}, {news.failure[0]} {news.failure[1]}" if news.failure is not None else news.state.value

@@ -99,7 +99,8 @@ class SimulatedCallWish:
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedCallStatus:
-    """What became of it so far. ``failure`` is SIP's number and words; ``digits`` and ``heard_s``: keys and seconds of sound that came."""
+    """What became of it so far. ``failure`` is SIP's number and words, where it didn't come about or broke off; ``talked_s`` counts from
+    the answer; ``digits`` and ``heard_s``: keys and seconds of sound that came."""
 
     id: str
     state: SimulatedCallState

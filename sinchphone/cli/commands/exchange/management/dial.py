@@ -20,7 +20,8 @@ from sinchphone.protocol.phone_numbers import PRIVATE, read_number
 from sinchphone.schema import parse_duration
 
 if TYPE_CHECKING:
-    from sinchphone.local.simulated_calls import SimulatedCall, SimulatedCallNews
+    from sinchphone.exchange.destinations.backend_calls import SimulatedCallStatus
+    from sinchphone.local.simulated_calls import SimulatedCall
 
 
 def add_to(exchange: typer.Typer) -> None:
@@ -104,7 +105,7 @@ async def _tell(session: Session, call: "SimulatedCall") -> None:
         session.tell(_told(news))
 
 
-def _told(news: "SimulatedCallNews") -> SimulatedCallTold:
+def _told(news: "SimulatedCallStatus") -> SimulatedCallTold:
     return SimulatedCallTold(
         id=news.id,
         state=SimulatedState(news.state.value),
