@@ -9,14 +9,14 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
 from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine
-from sinchphone.media.codecs.g711 import Decoder, Encoder
+from sinchphone.media.codecs.g711 import Encoder, G711Decoder
 from sinchphone.media.legs.receiver import Receiver
 
 LAWS = ("PCMU", "PCMA")
 
 
 def through(sound: Samples, law: str, lost: frozenset[int] = frozenset()) -> Samples:
-    encoder, decoder = Encoder(law), Decoder(law)
+    encoder, decoder = Encoder(law), G711Decoder(law)
     heard = []
     for number, at in enumerate(range(0, len(sound), FRAME_SAMPLES)):
         payload = encoder.encode(sound[at : at + FRAME_SAMPLES])
@@ -26,7 +26,7 @@ def through(sound: Samples, law: str, lost: frozenset[int] = frozenset()) -> Sam
 
 def levels(law: str) -> list[int]:
     """What each code stands for, at 48 kHz in the middle of a long run of it."""
-    return [int(Decoder(law).decode(bytes([code]) * 60)[300]) for code in range(256)]
+    return [int(G711Decoder(law).decode(bytes([code]) * 60)[300]) for code in range(256)]
 
 
 def test_mu_law_codes_are_those_of_the_table() -> None:
@@ -80,7 +80,7 @@ def test_silence_stays_silent(law: str) -> None:
 @pytest.mark.parametrize("law", LAWS)
 def test_twenty_milliseconds_are_160_bytes_and_a_packet_may_be_of_any_length(law: str) -> None:
     assert len(Encoder(law).encode(silence())) == 160
-    decoder = Decoder(law)
+    decoder = G711Decoder(law)
     for length in (1, 3, 80, 160, 240, 480, 1499):
         assert decoder.duration(bytes(length)) == len(decoder.decode(bytes(length))) == length * 6
 
@@ -97,7 +97,7 @@ def test_lost_packets_leave_no_click_and_no_hole(law: str) -> None:
 
 @given(st.lists(st.one_of(st.binary(min_size=1, max_size=400), st.integers(1, 960)), max_size=12), st.sampled_from(LAWS))
 def test_any_bytes_and_losses_are_sound(arrivals: list[bytes | int], law: str) -> None:
-    decoder = Decoder(law)
+    decoder = G711Decoder(law)
     for each in arrivals:
         assert len(decoder.conceal(each) if isinstance(each, int) else decoder.decode(each)) == (
             each if isinstance(each, int) else 6 * len(each)
@@ -108,7 +108,7 @@ def test_any_bytes_and_losses_are_sound(arrivals: list[bytes | int], law: str) -
 def test_the_receiver_plays_a_stream_of_it_with_ten_percent_lost(law: str) -> None:
     """The jitter buffer counts at 48 kHz: time stamps of 8 kHz are six times as large there, and wrap in step."""
     now = 100.0
-    receiver, encoder, tone = Receiver(Decoder(law), clock=lambda: now), Encoder(law), Sine(500, -15)
+    receiver, encoder, tone = Receiver(G711Decoder(law), clock=lambda: now), Encoder(law), Sine(500, -15)
     chance, heard = np.random.default_rng(3), []
     for number in range(250):
         payload = encoder.encode(tone.pull())

@@ -32,11 +32,11 @@ def new_decoder(codec: CodecFormat) -> Decoder:
         case OPUS.name:
             return opus.Decoder()
         case PCMU.name | PCMA.name:
-            return g711.Decoder(codec.name)
+            return g711.G711Decoder(codec.name)
         case G722.name:
             from sinchphone.media.codecs import g722
 
-            return g722.Decoder()
+            return g722.G722Decoder()
         case _:
             raise MediaError(f"there is no codec called {codec.name}")
 

@@ -65,7 +65,7 @@ class Encoder:
         """There is one bit rate, and nothing to repair with."""
 
 
-class Decoder(TelephoneDecoder):
+class G711Decoder(TelephoneDecoder):
     """``law``: PCMU or PCMA."""
 
     def __init__(self, law: str) -> None:

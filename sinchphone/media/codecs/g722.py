@@ -45,7 +45,7 @@ class Encoder:
         """There is one bit rate, and nothing to repair with."""
 
 
-class Decoder(TelephoneDecoder):
+class G722Decoder(TelephoneDecoder):
     """FFmpeg's."""
 
     def __init__(self) -> None:

@@ -66,7 +66,7 @@ def test_the_sound_after_a_late_copy_of_opus_is_what_it_would_have_been() -> Non
 
 @pytest.mark.parametrize("late", [{60: 61}, {60: 62, 61: 62}])
 def test_made_up_sound_flows_into_a_late_copy_without_a_click(late: dict[int, int]) -> None:
-    for encoder, decoder in ((OpusEncoder(), OpusDecoder()), (g711.Encoder("PCMU"), g711.Decoder("PCMU"))):
+    for encoder, decoder in ((OpusEncoder(), OpusDecoder()), (g711.Encoder("PCMU"), g711.G711Decoder("PCMU"))):
         undisturbed, _ = heard(encoder, decoder, late={})
         usual = steepest(undisturbed[20 * FRAME_SAMPLES :])
         disturbed, stats = heard(encoder, decoder, late=late)
