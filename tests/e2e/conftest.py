@@ -92,9 +92,10 @@ class PhoneCall:
     events: list[Any] = field(default_factory=list)
     digits: list[str] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    patience_s: float = LIMIT_S
 
     async def until(self, kind: type[Any]) -> Any:
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(self.patience_s):
             while not (found := [event for event in self.events if isinstance(event, kind)]):
                 assert not (self.events and isinstance(self.events[-1], sip.Refused | sip.SipEnded)), self.events
                 self.changed.clear()
@@ -102,14 +103,14 @@ class PhoneCall:
         return found[-1]
 
     async def over(self) -> sip.Refused | sip.SipEnded:  # type: ignore[name-defined]
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(self.patience_s):
             while not (self.events and isinstance(self.events[-1], sip.Refused | sip.SipEnded)):
                 self.changed.clear()
                 await self.changed.wait()
         return self.events[-1]
 
     async def heard(self, digits: str) -> None:
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(self.patience_s):
             while "".join(self.digits) != digits:
                 self.changed.clear()
                 await self.changed.wait()
@@ -118,7 +119,10 @@ class PhoneCall:
 class SipPhone:
     """A SIP phone of the test: what it does with calls is the test's to say."""
 
-    def __init__(self, media: MediaThread, stack: AsyncExitStack, ear: Callable[[float | None], Any], **options: Any) -> None:
+    def __init__(
+        self, media: MediaThread, stack: AsyncExitStack, ear: Callable[[float | None], Any], *, patience_s: float = LIMIT_S, **options: Any
+    ) -> None:
+        self.patience_s = patience_s
         self.agent = SipAgent(SipOptions(port=0, open=True, **options), router=self._called)
         self.incoming: asyncio.Queue[PhoneCall] = asyncio.Queue()
         self._media = media
@@ -130,7 +134,7 @@ class SipPhone:
         return f"{user}@127.0.0.1:{self.agent.port}"
 
     async def next_call(self) -> PhoneCall:
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(self.patience_s):
             return await self.incoming.get()
 
     async def answer(self, call: PhoneCall, tone_hz: float | None = None) -> Any:
@@ -162,7 +166,7 @@ class SipPhone:
         self.incoming.put_nowait(self._follow(call, self._port()))
 
     def _follow(self, call: SipCall, port: RtpPassingPort) -> PhoneCall:
-        found = PhoneCall(call, port)
+        found = PhoneCall(call, port, patience_s=self.patience_s)
         for work in (self._read(found), self._read_port(found)):
             task = start_task(work, name="work")
             self._tasks.add(task)
@@ -249,8 +253,8 @@ class Steps:
     """What people do and wait for, with generous limits."""
 
     @staticmethod
-    async def next_call(client: SinchClient) -> Call:
-        async with asyncio.timeout(20):
+    async def next_call(client: SinchClient, seconds: float = 20.0) -> Call:
+        async with asyncio.timeout(seconds):
             async for event in client.events():
                 if isinstance(event, IncomingCall):
                     return event.call

@@ -10,6 +10,7 @@ from sinchphone.gateway.options import BackendOptions
 from sinchphone.protocol.call.states import State
 from sinchphone.tasks import start_task
 from tests.e2e.backend.backend_lab import Backend, action, hears
+from tests.waiting import until
 
 MACHINE, PERSON = "+14155550111", "+14155550112"
 LOW_NOTES_HZ = (110.0, 98.0, 130.81)  # of music2
@@ -58,6 +59,7 @@ async def test_who_is_alone_in_a_room_hears_music_and_digits_are_passed_to_the_o
     await steps.reach(second, State.ESTABLISHED)
     await hears(ear, 620.0)
     await second.dtmf("57")
+    await until(lambda: len(heard) >= 2)
     await second.hang_up()
     await first.hang_up()
     await listening

@@ -68,7 +68,7 @@ class Floor:
     async def is_called(self, ada: SinchClient) -> None:
         """The trunk calls us: she answers, and both hear each other."""
         calling = await self.subscriber.dial(f"sip:exchange@{HOST}:{self.carrier.port}", f"sip:{NUMBER}@{HOST}", PASSWORDS[NUMBER])
-        call, ear = await Steps.next_call(ada), Ear(ADA_HZ)
+        call, ear = await Steps.next_call(ada, LONGEST), Ear(ADA_HZ)
         await call.answer(sound=Ticker(ear, self.media))
         await calling.until(SipAnswered)
         heard = await self.subscriber.listen(calling, SUBSCRIBER_HZ)
@@ -113,7 +113,7 @@ async def floor(redis: RedisServer, start_process: StartProcess, tmp_path: Path,
                 party = Ear(tone_hz)
                 return party, Ticker(party, media)
 
-            subscriber = SipPhone(media, stack, ear)
+            subscriber = SipPhone(media, stack, ear, patience_s=LONGEST)
             await subscriber.agent.start()
             stack.push_async_callback(subscriber.agent.close)
             credentials = Credentials(NUMBER, PASSWORDS[NUMBER])
