@@ -64,6 +64,21 @@ async def test_a_phone_that_reaches_the_other_one_is_hung_up_on(sip_exchange: An
     await steps.end_of(at_carol)
 
 
+@pytest.mark.parametrize(("to", "user"), [("conf:standup", "conf-standup"), ("+46701234567", "+46701234567")])
+async def test_a_phone_is_sent_to_rooms_and_numbers_as_it_dials_them(sip_exchange: Any, steps: Any, to: str, user: str) -> None:
+    street, call, there = await phone_and_user(sip_exchange, steps)
+    asking = start_task(call.transfer(to), name="asking")
+    target = (await there.until(SipReferred)).target
+    assert (target.user, target.password) == (user, None)
+    if to.startswith("conf:"):
+        new = await (await street.phone()).dial(str(target), "sip:desk@127.0.0.1", "desk")
+        await new.until(SipAnswered)
+        await new.sip.hang_up()
+    await there.sip.tell_refer(200)
+    await asking
+    await steps.end_of(call)
+
+
 async def transfers(there: Any, to: str) -> None:
     """Returns when the phone is told that it came to it."""
     async with asyncio.timeout(LIMIT_S):

@@ -21,6 +21,7 @@ from sinchphone.gateway.sip.network.hop import Transport as SipTransport
 from sinchphone.gateway.trunk.metering import CallMeter
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.call.transfer_events import TransferNews
+from sinchphone.protocol.names.room_name import DIALLED_ROOM_PREFIX, ROOM_PREFIX
 from sinchphone.protocol.sdp.jsep import Candidate
 from sinchphone.protocol.sdp.session_description import read_session
 from sinchphone.protocol.sip.digest import Credentials
@@ -110,19 +111,28 @@ class _SipLeg:
         replaced is a call of ours, and told so as a dialog."""
         if self._call is None:
             return Failure(481, "the call hasn't begun")
-        target = to if to.startswith(("sip:", "sips:")) else f"sip:{to}" if "@" in to else f"sip:{to}@{self._our_authority}"
         try:
-            uri = parse_uri(target)
-            if not uri.is_sip or "?" in target:
+            uri = self._address_of(to)
+            if not uri.is_sip or uri.headers:
                 return Failure(400, "that is no SIP address")
             if replaces:
-                uri = replace(parse_uri(f"sip:{quote(uri.user or '')}@{self._our_authority}"), headers=dialog_of_leg(replaces).in_uri())
+                uri = replace(self._one_of_ours(uri.user or ""), headers=dialog_of_leg(replaces).in_uri())
             await self._call.refer(str(uri))
         except RemoteProtocolError as error:
             return Failure(400, str(error))
         except SipError as error:
             return Failure(error.status, str(error), "sip")
         return None
+
+    def _address_of(self, to: str) -> SipUri:
+        if to.startswith(ROOM_PREFIX):
+            return self._one_of_ours(to.replace(ROOM_PREFIX, DIALLED_ROOM_PREFIX, 1))
+        if to.startswith(("sip:", "sips:")):
+            return parse_uri(to)
+        return parse_uri(f"sip:{to}") if "@" in to else self._one_of_ours(to)
+
+    def _one_of_ours(self, name: str) -> SipUri:
+        return parse_uri(f"sip:{quote(name, safe='')}@{self._our_authority}")
 
     async def tell_transfer(self, news: TransferNews) -> None:
         """NOTIFY."""

@@ -28,7 +28,7 @@ from sinchphone.protocol.callbacks.events import (
     IncomingCallEvent,
     Reason,
 )
-from sinchphone.protocol.names.room_name import ROOM_PREFIX, ROOM_RULE, is_room_length
+from sinchphone.protocol.names.room_name import DIALLED_ROOM_PREFIX, ROOM_PREFIX, ROOM_RULE, is_room_length
 from sinchphone.protocol.phone_numbers import PRIVATE, SHAPE, is_number, subscriber, without_separators
 from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.uri import parse_uri
@@ -36,7 +36,7 @@ from sinchphone.protocol.voice_limits import NEEDS_CALLER_ID
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 
-ROOM_PREFIXES: Final = (ROOM_PREFIX, "conf-", "room:")  # a phone can't dial a colon, and in a SIP address it would begin a password
+ROOM_PREFIXES: Final = (ROOM_PREFIX, DIALLED_ROOM_PREFIX, "room:")
 _SCHEME: Final = re.compile(r"^sips?:", re.IGNORECASE)
 _AUTHORITY: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]+)(?::([0-9]{1,5}))?", re.ASCII)
 

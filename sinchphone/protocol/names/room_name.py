@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 ROOM_PREFIX: Final = "conf:"
+DIALLED_ROOM_PREFIX: Final = "conf-"  # a phone can't dial a colon, and in a SIP address it would begin a password
 MAX_ROOM_CHARACTERS: Final = 64  # Sinch Voice, connectConf
 ROOM_RULE: Final = f"a room's name has 1 to {MAX_ROOM_CHARACTERS} characters"
 #: as people, dial plans and backends write one
