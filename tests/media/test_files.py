@@ -305,6 +305,21 @@ def both_sides(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return sound[:, 0], sound[:, 1]
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_wav_file_tells_while_it_is_written_how_much_is_in_it(tmp_path: Path, channels: int) -> None:
+    path = tmp_path / "call.wav.part"
+    writer = AudioWriter(path, ".wav", channels=channels)
+    for _ in range(3 * RATE // FRAME_SAMPLES + 10):
+        writer.write(np.full((FRAME_SAMPLES, channels), 1000, np.int16))
+    with wave.open(str(path)) as file:
+        told = file.getnframes()
+        assert 2 * RATE < told <= 3 * RATE + 10 * FRAME_SAMPLES
+        assert file.readframes(told) == np.full(channels * told, 1000, np.int16).tobytes()
+    writer.close()
+    with wave.open(str(path)) as file:
+        assert file.getnframes() == 3 * RATE + 10 * FRAME_SAMPLES
+
+
 def test_a_recording_of_a_call_that_never_came_about_leaves_nothing_behind(tmp_path: Path) -> None:
     events: list[SoundEvent] = []
     recorder = Recorder(str(tmp_path / "call.wav"), events.append)

@@ -30,6 +30,7 @@ from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.twotrack import Stereo
 from sinchphone.errors import AudioFileError
 from sinchphone.media.local_audio.descriptors import wait_readable
+from sinchphone.media.local_audio.wav_header import HEADER_BYTES, lengths
 from sinchphone.media.options import NO_OTHER_FILES, STANDARD_INPUT
 from sinchphone.media.recording_path import check_free
 from sinchphone.quick_dataclass import quick_dataclass
@@ -312,8 +313,8 @@ class _Disk:
 
     def __init__(self, path: Path) -> None:
         self.failure: OSError | None = None
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        self._file = os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)  # what people say is for its owner, as in a pipe's file
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        self._file = os.fdopen(os.open(path, flags, 0o600), "r+b", buffering=0)  # what people say is for its owner, as in a pipe's file
         self.size = 0
 
     def write(self, content: bytes) -> int:
@@ -330,6 +331,15 @@ class _Disk:
     def _write_all(self, content: memoryview) -> None:
         while content:
             content = content[self._file.write(content) :]
+
+    def tell_lengths(self) -> None:
+        """Have the header tell what is there by now: a process that is killed doesn't come to it."""
+        position = self._file.tell()
+        self._file.seek(0)
+        for offset, length in lengths(self._file.read(HEADER_BYTES), self.size):
+            self._file.seek(offset)
+            self.write(length)
+        self._file.seek(position)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return self._file.seek(offset, whence)
@@ -376,6 +386,8 @@ class AudioWriter:
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), format="s16", layout=self._layout)
         frame.sample_rate, frame.pts, frame.time_base = RATE, self._written, Fraction(1, RATE)
         self._encode(frame)
+        if self._written // RATE < (self._written + len(block)) // RATE:
+            self._disk.tell_lengths()
         self._written += len(block)
 
     def close(self) -> None:
