@@ -136,10 +136,10 @@ def read_description(sdp: str, codecs: Sequence[str] = ("opus",), prefer: str | 
 def write_offer(local: LocalDescription, codecs: Sequence[str] = ("opus",), pictures: Sequence[str] = ()) -> str:
     """Our offer: one audio section, and one of pictures where there are codecs of any; no candidates (they are trickled, RFC 8840)."""
     transport = _Transport(local, "actpass")
-    sections = [_audio(transport, _PROFILES[0], offered_formats(codecs), SENDRECV, "0")]
+    sections = [_media("audio", transport, _PROFILES[0], offered_formats(codecs), SENDRECV, "0")]
     if pictures:
         formats = WrittenFormats(*offered_pictures(pictures, OUR_NUMBERING if OPUS.name in codecs else None))
-        sections.append(_pictures(transport, _PROFILES[0], formats, SENDRECV, "1"))
+        sections.append(_media(VIDEO, transport, _PROFILES[0], formats, SENDRECV, "1"))
     return _write(local, [("group", " ".join(["BUNDLE", *map(str, range(len(sections)))])), _STREAMS], sections)
 
 
@@ -185,10 +185,10 @@ def _write_alike(transport: "_Transport", remote: RemoteAudio, mid: str | None, 
         written = WrittenFormats(*answered_pictures(pictures))
         carried = pictures.index != remote.carrier
         said = agreed(pictures.direction)
-        sections[pictures.index] = _pictures(transport, section.profile, written, said, section.mid, carried=carried)
+        sections[pictures.index] = _media(VIDEO, transport, section.profile, written, said, section.mid, carried=carried)
     formats = answered_formats(remote.sound, remote.formats)
     carried = remote.carrier != remote.index
-    sections[remote.index] = _audio(transport, audio.profile, formats, agreed(remote.direction), mid, carried=carried)
+    sections[remote.index] = _media("audio", transport, audio.profile, formats, agreed(remote.direction), mid, carried=carried)
     if remote.bundled:  # a group that wasn't offered must not be answered (RFC 8843 7.3); libwebrtc refuses it
         mids = {index: section.mid for index, section in enumerate(remote.sections)} | {remote.index: mid}
         order = sorted(taken, key=lambda index: (index != remote.carrier, index))  # the first is the one that carries
@@ -303,39 +303,24 @@ class _Transport:
         return [("rtcp-mux", "")] if self.rtcp_mux else []
 
 
-def _audio(
-    transport: _Transport, profile: str, formats: WrittenFormats, direction: str, mid: str | None, *, carried: bool = False
+def _media(
+    kind: str, transport: _Transport, profile: str, formats: WrittenFormats, direction: str, mid: str | None, *, carried: bool = False
 ) -> Section:
-    """The section of our sound; its port is of no use before there are candidates (RFC 8840 4.1.1). ``carried``: by another section."""
+    """The section of our sound or pictures, both of one stream, so that the peer keeps lips and voice together. Its port is of no use
+    before there are candidates (RFC 8840 4.1.1). ``carried``: by another section."""
     local = transport.local
+    track, ssrc = (f"{local.cname}-{VIDEO}", local.picture_ssrc) if kind == VIDEO else (local.cname, local.ssrc)
     attributes = [
         *([] if carried else transport.attributes),
         *_mid(mid),
         (direction, ""),
         *transport.mux,
         *formats.attributes,
-        ("ptime", "20"),
-        ("msid", f"{local.cname} {local.cname}"),
-        ("ssrc", f"{local.ssrc} cname:{local.cname}"),
+        *([] if kind == VIDEO else [("ptime", "20")]),
+        ("msid", f"{local.cname} {track}"),
+        ("ssrc", f"{ssrc} cname:{local.cname}"),
     ]
-    return Section("audio", _NO_PORT, profile, formats.payloads, _ANYWHERE, tuple(attributes))
-
-
-def _pictures(
-    transport: _Transport, profile: str, formats: WrittenFormats, direction: str, mid: str | None, *, carried: bool = False
-) -> Section:
-    """The section of our pictures, of the same stream as the sound, so that the peer keeps lips and voice together."""
-    local = transport.local
-    attributes = [
-        *([] if carried else transport.attributes),
-        *_mid(mid),
-        (direction, ""),
-        *transport.mux,
-        *formats.attributes,
-        ("msid", f"{local.cname} {local.cname}-{VIDEO}"),
-        ("ssrc", f"{local.picture_ssrc} cname:{local.cname}"),
-    ]
-    return Section(VIDEO, _NO_PORT, profile, formats.payloads, _ANYWHERE, tuple(attributes))
+    return Section(kind, _NO_PORT, profile, formats.payloads, _ANYWHERE, tuple(attributes))
 
 
 def _carrying(transport: _Transport, section: Section) -> Section:

@@ -26,13 +26,13 @@ def draw(events: Sequence[TraceEvent], width: int, escape: Callable[[str], str],
         return []
     names = participants(events)
     ladder = _Ladder(names, max(MIN_WIDTH, width), escape)
-    lines = [ladder.heading(), ladder.rails("")]
+    lines = [ladder.heading(), ladder.rails()]
     began_at = min(event.at for event in events)
     for event in events:
         lines += ladder.arrow(event, event.at - began_at)
         if bodies and event.body:
             lines += [f"{'':{_TIME}}  {escape(line)}" for line in event.body.splitlines()]
-    return [*lines, ladder.rails("")]
+    return [*lines, ladder.rails()]
 
 
 def participants(events: Iterable[TraceEvent]) -> list[str]:
@@ -65,8 +65,8 @@ class _Ladder:
             line = pad(line, max(cells(line) + 1, column - cells(text) // 2)) + text
         return line.rstrip()
 
-    def rails(self, clock: str) -> str:
-        return "".join(self._row(clock)).rstrip()
+    def rails(self) -> str:
+        return "".join(self._row("")).rstrip()
 
     def arrow(self, event: TraceEvent, seconds: float) -> list[str]:
         """Its words above it, where there is room; else beside the rails."""

@@ -119,7 +119,7 @@ def _datagram(route: Route, data: bytes, protocol: int, sequence: int, acknowled
     """An IP packet from one address to the other (RFC 791, RFC 8200) with UDP or TCP inside, checksums included."""
     (source, source_port), (target, target_port) = _address(route.source), _address(route.target)
     if source.version != target.version:
-        source, target = _of_version(source, 4), _of_version(target, 4)
+        source, target = _as_ipv4(source), _as_ipv4(target)
     if protocol == _UDP:
         inner = struct.pack("!HHHH", source_port, target_port, 8 + len(data), 0) + data
         at = 6
@@ -146,8 +146,8 @@ def _address(text: str) -> tuple[IpAddress, int]:
         return ipaddress.ip_address(_UNKNOWN), 0
 
 
-def _of_version(address: IpAddress, version: int) -> IpAddress:
-    return address if address.version == version else ipaddress.ip_address(_UNKNOWN)
+def _as_ipv4(address: IpAddress) -> IpAddress:
+    return address if address.version == 4 else ipaddress.ip_address(_UNKNOWN)
 
 
 def _checksum(data: bytes) -> int:

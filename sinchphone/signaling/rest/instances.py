@@ -175,9 +175,8 @@ class _FileSlot:
     def load(self) -> StoredInstance | None:
         try:
             record = Record.parse(_read(self._path))
-            instance = Instance(
-                record.token("id"), record.base64("secret"), self._key.user_id, self.device_id, _optional_seconds(record, "expireAt")
-            )
+            expire_at = record.number("expireAt") if record.has("expireAt") else None
+            instance = Instance(record.token("id"), record.base64("secret"), self._key.user_id, self.device_id, expire_at)
             return StoredInstance(instance, record.number("issuedAt"), record.optional_text("software") or "")
         except RemoteProtocolError:  # empty, cut short or of another version: it's registered anew
             return None
@@ -215,10 +214,6 @@ class _FileSlot:
 
 def _numbered(device_id: str, number: int) -> str:
     return device_id if number == 1 else f"{device_id}-{number}"
-
-
-def _optional_seconds(record: Record, name: str) -> float | None:
-    return record.number(name) if record.has(name) else None
 
 
 def _unusable(path: Path, error: OSError) -> ConfigError:

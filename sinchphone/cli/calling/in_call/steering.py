@@ -10,7 +10,7 @@ from sinchphone.cli.control import commands as k
 from sinchphone.cli.control.control import Control, Performed, named_call
 from sinchphone.cli.control.stream import ControlStream
 from sinchphone.cli.endings import Order
-from sinchphone.cli.terminal.flags.shared_streams import reads
+from sinchphone.cli.terminal.flags.shared_streams import is_standard_input
 from sinchphone.cli.terminal.output.events.events import CallMuted
 from sinchphone.errors import AudioFileError, LocalProtocolError
 from sinchphone.protocol.call.states import State
@@ -155,7 +155,7 @@ async def _play(call: "Call", path: str | None, *, stop: bool) -> None:
         raise LocalProtocolError("play needs a path, or stop")
     if path is None:
         call.stop_playing()
-    elif reads(path, 0):
+    elif is_standard_input(path):
         raise LocalProtocolError("standard input isn't played on command", hint="--play - plays it from the answer on")
     else:
         _check_whole(await call.play(path))

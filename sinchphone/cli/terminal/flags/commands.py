@@ -8,7 +8,7 @@ import typer
 
 from sinchphone.cli.addressing import proposals
 from sinchphone.cli.terminal.flags.common import JsonFlags, check_key, option_of_key, option_of_number, option_of_words
-from sinchphone.cli.terminal.flags.shared_streams import check_readers, reads
+from sinchphone.cli.terminal.flags.shared_streams import check_readers, is_standard_input
 from sinchphone.media.options import RecordLayout
 from sinchphone.options import HooksSection
 from sinchphone.quick_dataclass import quick_dataclass
@@ -165,7 +165,7 @@ class SoundFlags(JsonFlags):
     @property
     def reads_standard_input(self) -> bool:
         """Whether sound or commands come from there, so that no keys can."""
-        return any(reads(path, 0) for path in (*(self.play or ()), self.pipe_in or "", self.control or ""))
+        return any(is_standard_input(path) for path in (*(self.play or ()), self.pipe_in or "", self.control or ""))
 
     @property
     def say_nothing_of_sound(self) -> bool:
@@ -219,7 +219,7 @@ class VideoFlags(SoundFlags):
     @property
     def reads_standard_input(self) -> bool:
         """Whether sound, pictures or commands come from there, so that no keys can."""
-        return super().reads_standard_input or reads(self.video_play or "", 0)
+        return super().reads_standard_input or is_standard_input(self.video_play or "")
 
 
 @quick_dataclass(frozen=True, kw_only=True)

@@ -26,9 +26,9 @@ def check_readers(options: Iterable[tuple[str, str]]) -> None:
         readers[stream] = f"{option} {path}"
 
 
-def reads(path: str, descriptor: int) -> bool:
-    """Whether that path, as an option names it, is that descriptor of ours."""
-    return _stream(path) == descriptor
+def is_standard_input(path: str) -> bool:
+    """Whether that path, as an option names it, is our standard input."""
+    return _stream(path) == 0
 
 
 def _stream(path: str) -> _Stream | None:
