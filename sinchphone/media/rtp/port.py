@@ -20,10 +20,10 @@ from sinchphone.errors import LocalProtocolError, MediaError, RemoteProtocolErro
 from sinchphone.hosts import is_address, join_host
 from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes
 from sinchphone.media.codecs.choice import load_codecs
-from sinchphone.media.codecs.codec import CODECS, CodecFormat, DecodedFrame, EncodedFrame
-from sinchphone.media.legs.inbound import Sink
+from sinchphone.media.codecs.codec import CODECS
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.stream import Stream
+from sinchphone.media.legs.stream_port import StreamPort
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import NOT_FORKED, Connected, PortEvent, PortSilent, PortStats, Redirected, RtpPortOptions
 from sinchphone.media.rtp.secure import SrtpReceiver, SrtpSender, new_keys
@@ -42,7 +42,7 @@ _WATCH_SECONDS: Final = 1.0
 _LOOP_STALL_SECONDS: Final = 5.0  # for a pause of a second
 
 
-class RtpPort:
+class RtpPort(StreamPort):
     """Implements media.port.RtpPassingPort. ``events`` and ``leg`` may be given where they were handed out before the port was made."""
 
     def __init__(self, options: RtpPortOptions, *, events: Outbox[PortEvent] | None = None, leg: PortLeg | None = None) -> None:
@@ -50,11 +50,10 @@ class RtpPort:
         address = options.address or options.host
         if is_unspecified(address):
             raise LocalProtocolError("a port that is bound to every address must be told which one to write into its descriptions")
+        super().__init__(events, leg)
         self._options = options
         self._address = plain_host(address)
         self._keys = new_keys() if options.srtp else ()
-        self._events = events or Outbox[PortEvent]()
-        self._leg = leg or PortLeg()
         self._stream = Stream(secrets.randbits(32), secrets.token_hex(8), self._transmit, self._events.put, self._leg, may_pause=True)
         self._negotiation = Negotiation(secrets.randbits(61))
         self._sockets: SocketPair | None = None
@@ -145,20 +144,6 @@ class RtpPort:
 
     # what the gateway reads
 
-    def events(self) -> Outbox[PortEvent]:
-        """What happens, in order; ends when the port is closed. One reader, on any loop. Connected comes again with another codec."""
-        return self._events
-
-    @property
-    def leg(self) -> PortLeg:
-        """The sound face."""
-        return self._leg
-
-    @property
-    def codec(self) -> CodecFormat | None:
-        """What was agreed on; ``None`` before that."""
-        return self._stream.codec
-
     @property
     def direction(self) -> str:
         """What was agreed on, seen from here."""
@@ -172,26 +157,6 @@ class RtpPort:
     async def stats(self) -> PortStats:
         """Counters at this moment."""
         return self._stream.stats(None if self.codec is None else self.codec.name)
-
-    async def dtmf(self, digits: str) -> None:
-        """Send digits after those asked for before; returns when they are sent. Raises LocalProtocolError, MediaError."""
-        await self._stream.dtmf(digits)
-
-    def divert(self, sink: Sink | None) -> None:
-        """From now on give what comes to ``sink`` instead of decoding it; ``None`` ends that. In the media loop only."""
-        self._stream.divert(sink)
-
-    def takes(self, frame: EncodedFrame) -> bool:
-        """Whether the peer takes such packets of another port as they are. In the media loop only."""
-        return self._stream.takes(frame)
-
-    def forward(self, frame: EncodedFrame) -> bool:
-        """Send a packet of another port as it is; whether it went out. In the media loop only."""
-        return self._stream.forward(frame)
-
-    def carry(self, heard: DecodedFrame) -> None:
-        """Encode and send what a packet of another port held. In the media loop only."""
-        self._stream.carry(heard)
 
     async def close(self) -> None:
         """Say goodbye and close the sockets. May be called twice."""

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Final
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.choice import load_codecs
-from sinchphone.media.codecs.codec import CodecFormat, DecodedFrame, EncodedFrame
-from sinchphone.media.legs.inbound import Sink
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.stream import Stream
+from sinchphone.media.legs.stream_port import StreamPort
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.port import (
@@ -68,7 +67,7 @@ class _PortState(Enum):
     CLOSED = "closed"
 
 
-class WebRtcPort:
+class WebRtcPort(StreamPort):
     """Implements media.port.PassingPort. ``events``, ``leg`` and ``pictures`` may be given where they were handed out before the port was
     made."""
 
@@ -81,10 +80,9 @@ class WebRtcPort:
         leg: PortLeg | None = None,
         pictures: PictureLeg | None = None,
     ) -> None:
+        super().__init__(events, leg)
         self._options = options
         self._identity = identity or IDENTITIES.take()
-        self._events = events or Outbox[PortEvent]()
-        self._leg = leg or PortLeg()
         self._pictures = pictures or PictureLeg()
         self._video: VideoStream | None = None  # once pictures were agreed on
         local = self._identity.local
@@ -204,15 +202,6 @@ class WebRtcPort:
 
     # what the engine reads
 
-    def events(self) -> Outbox[PortEvent]:
-        """What happens, in order; ends when the port is closed. One reader, on any loop."""
-        return self._events
-
-    @property
-    def leg(self) -> PortLeg:
-        """The sound face."""
-        return self._leg
-
     @property
     def pictures(self) -> PictureLeg:
         """The picture face."""
@@ -222,33 +211,6 @@ class WebRtcPort:
         """Counters at this moment."""
         stats = self._stream.stats(self.codec.name if self._connected and self.codec is not None else None)
         return stats if self._video is None else replace(stats, pictures=self._video.stats())
-
-    # digits, and packets as they are
-
-    async def dtmf(self, digits: str) -> None:
-        """Send digits after those asked for before; returns when they are sent. Raises LocalProtocolError, MediaError."""
-        await self._stream.dtmf(digits)
-
-    @property
-    def codec(self) -> CodecFormat | None:
-        """What was agreed on; ``None`` before that."""
-        return self._stream.codec
-
-    def divert(self, sink: Sink | None) -> None:
-        """From now on give what comes to ``sink`` instead of decoding it; ``None`` ends that. In the media loop only."""
-        self._stream.divert(sink)
-
-    def takes(self, frame: EncodedFrame) -> bool:
-        """Whether the peer takes such packets of another port as they are. In the media loop only."""
-        return self._stream.takes(frame)
-
-    def forward(self, frame: EncodedFrame) -> bool:
-        """Send a packet of another port as it is; whether it went out. In the media loop only."""
-        return self._stream.forward(frame)
-
-    def carry(self, heard: DecodedFrame) -> None:
-        """Encode and send what a packet of another port held. In the media loop only."""
-        self._stream.carry(heard)
 
     async def close(self) -> None:
         """Say goodbye, close the connection and its sockets. May be called twice; who comes second waits for the first."""
