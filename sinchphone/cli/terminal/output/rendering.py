@@ -9,23 +9,13 @@ from typing import Any, Final
 
 from sinchphone.audio.quality_warning import QualityWarning
 from sinchphone.cli.terminal.output import lines
+from sinchphone.cli.terminal.output.events import client as c
 from sinchphone.cli.terminal.output.events import control as k
 from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.output.events import exchange as x
 from sinchphone.cli.terminal.output.events import peer as p
 from sinchphone.cli.terminal.output.events import trace as t
 from sinchphone.cli.terminal.output.events import video as v
-from sinchphone.cli.terminal.output.events.client import (
-    ClientFailedTold,
-    ClientReady,
-    ClientReconnecting,
-    ClientSleeping,
-    GroupCallAdded,
-    GroupCallRemoved,
-    GroupJoined,
-    PushDroppedTold,
-    PushReceivedTold,
-)
 from sinchphone.cli.terminal.output.lines import MAX_MESSAGE, Line, hint_lines, named
 from sinchphone.cli.terminal.screen.status_line import clock
 from sinchphone.options import Place
@@ -60,14 +50,14 @@ def _nothing(event: e.Event) -> list[Line]:
     return []
 
 
-def _ready(event: ClientReady) -> list[Line]:
+def _ready(event: c.ClientReady) -> list[Line]:
     where = place(event.environment, event.hosted_here)
     if event.again:
         return [Line(f"connected again ({where})", "green", always=True)]
     return [Line(f"registered as {event.user_id} ({where})", detail=True)]
 
 
-def _reconnecting(event: ClientReconnecting) -> list[Line]:
+def _reconnecting(event: c.ClientReconnecting) -> list[Line]:
     return [Line(f"reconnecting: {event.reason}; connected calls go on, others wait", "yellow", always=True)]
 
 
@@ -243,15 +233,15 @@ def _resumed(event: e.CallResumed) -> str:
 
 RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     **lines.RENDERERS,
-    ClientReady: _ready,
-    ClientReconnecting: _reconnecting,
-    ClientFailedTold: _nothing,
-    ClientSleeping: lambda event: [Line("asleep: a push about a call wakes this phone")],
-    GroupJoined: lambda event: [Line(f"in the group {event.group} as {event.user_id}; m mutes, q leaves", "green")],
-    GroupCallAdded: lambda event: [Line(f"{event.peer} is here", "green")],
-    GroupCallRemoved: lambda event: [Line(f"{event.peer} is gone")],
-    PushReceivedTold: lambda event: [Line(f"a push tells of a call by {named(event.peer, event.display_name)}", detail=not event.woke)],
-    PushDroppedTold: lambda event: [Line(f"dropped: {event.reason}", "yellow")],
+    c.ClientReady: _ready,
+    c.ClientReconnecting: _reconnecting,
+    c.ClientFailedTold: _nothing,
+    c.ClientSleeping: lambda event: [Line("asleep: a push about a call wakes this phone")],
+    c.GroupJoined: lambda event: [Line(f"in the group {event.group} as {event.user_id}; m mutes, q leaves", "green")],
+    c.GroupCallAdded: lambda event: [Line(f"{event.peer} is here", "green")],
+    c.GroupCallRemoved: lambda event: [Line(f"{event.peer} is gone")],
+    c.PushReceivedTold: lambda event: [Line(f"a push tells of a call by {named(event.peer, event.display_name)}", detail=not event.woke)],
+    c.PushDroppedTold: lambda event: [Line(f"dropped: {event.reason}", "yellow")],
     e.CallOutgoing: _outgoing,
     e.CallIncoming: _incoming,
     e.CallProgressing: lambda event: [Line("progressing", detail=True)],
