@@ -49,3 +49,22 @@ async def test_the_first_devices_port_stays_open_until_the_winner_has_one_of_its
     assert "port.1 close" not in harness.log
     await harness.call.hang_up()
     await harness.end()
+
+
+async def test_the_port_of_a_first_device_that_declined_is_closed_as_soon_as_another_one_answers() -> None:
+    harness = Harness(devices=2)
+    await harness.reach(State.PROGRESSING)
+    harness.ack(BOB)
+    harness.ack(BOB2)
+    await harness.until("port.1 accept")
+    harness.hear(Method.DENY, BOB, denyall="no")
+    for _ in range(20):  # turns of the loop, in which it's dropped while nobody has won
+        await asyncio.sleep(0)
+    assert "port close" not in harness.log
+    harness.hear(Method.JOIN, BOB2)
+    harness.port_one.made[0].queue.put_nowait(Connected(pair="host", codec="opus"))
+    await harness.reach(State.ESTABLISHED)
+    await harness.until("port close")
+    assert "port.1 close" not in harness.log
+    await harness.call.hang_up()
+    await harness.end()

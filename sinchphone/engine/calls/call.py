@@ -441,6 +441,7 @@ class Call(SoundingCall):
             self._carried = port.leg, self._early
             self._audio.leg.carry(port.leg)
             self._driver.queue(_SOUND).put(partial(self._connect_sound, self._early))
+        await self._ports.close_unused()
 
     async def _connect_sound(self, early: bool) -> None:
         await self.sound.signal(None)

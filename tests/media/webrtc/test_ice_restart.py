@@ -104,6 +104,25 @@ async def test_a_fault_of_the_program_ends_a_restart_and_holds_up_no_later_offer
     assert "RuntimeError: a fault" in caplog.text
 
 
+@pytest.mark.parametrize(("fault", "told"), [(OSError("too many open files"), MediaError), (RuntimeError("a fault"), RuntimeError)])
+async def test_a_restart_whose_sockets_can_not_be_opened_ends_at_once_and_holds_up_no_later_one(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception, told: type[Exception]
+) -> None:
+    async def fail(*_: object) -> None:
+        raise fault
+
+    async with a_call() as (caller, callee):
+        before = sockets(caller)
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(ice.IceConnection, "gather_candidates", fail)
+            with pytest.raises(told):
+                await caller.port.restart()
+        assert caller.port._ice_restarts is not None and caller.port._ice_restarts._attempt is None
+        assert sockets(caller) == before
+        await caller.port.accept(await callee.port.answer(await caller.port.restart()))
+        assert (await caller.wait_for(Moved)).pair == "host"
+
+
 async def test_the_descriptions_of_a_restart_have_new_credentials_a_higher_version_and_the_same_rest() -> None:
     async with a_call() as (caller, callee):
         first = await caller.port.restart()

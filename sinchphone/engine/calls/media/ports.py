@@ -62,8 +62,7 @@ class CallPorts:
         port = self._first if not self._of else await self._first.fork()
         self._take(peer, port)
         await port.accept(answer)
-        if self._first_is_out:
-            await self._close_first()
+        await self.close_unused()
 
     async def add_candidate(self, peer: str, candidate: Candidate | None) -> None:
         """Where that device may be reached, too."""
@@ -95,12 +94,13 @@ class CallPorts:
         port = self.of(peer)
         if port is not None and port is self._first:
             self._first_is_out = True
-            await self._close_first()
+            await self.close_unused()
         elif port is not None:
             await port.close()
 
-    async def _close_first(self) -> None:
-        if self._first is not None and self.winner is not None:
+    async def close_unused(self) -> None:
+        """Close the first port once its device is out and the one that has won has a port: no other is forked from it any more."""
+        if self._first is not None and self._first_is_out and self.winner is not None:
             await self._first.close()
 
     async def stats(self) -> PortStats:

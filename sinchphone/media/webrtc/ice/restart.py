@@ -197,7 +197,13 @@ class IceRestarts:
                 self._on_candidate(candidate, local)
 
         attempt = self._attempt = _Attempt(local, self._path.another(local, found), remote)
-        await attempt.ice.gather_candidates()
+        try:
+            await attempt.ice.gather_candidates()
+        except BaseException as error:  # a fault, or cancelled: an attempt that never began would keep every later description waiting
+            await self._end(attempt, moved=False)
+            if isinstance(error, OSError):
+                raise MediaError(f"no socket for another path: {error}") from error
+            raise
         if self._attempt is not attempt:  # closed meanwhile
             raise MediaError("the port is closed")
         described = True
