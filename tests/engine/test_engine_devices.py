@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from sinchphone.engine.serial_queue import MAX_AHEAD
 from sinchphone.media.port import Connected
 from sinchphone.protocol.call.states import State
-from sinchphone.protocol.mxp.message import Method
+from sinchphone.protocol.mxp.message import BodyType, Method
+from sinchphone.protocol.sdp.jsep import Candidate, encode_candidate
 from tests.engine.test_engine_call import BOB, BOB2, FakePort, Harness
 
 
@@ -68,3 +70,27 @@ async def test_the_port_of_a_first_device_that_declined_is_closed_as_soon_as_ano
     assert "port.1 close" not in harness.log
     await harness.call.hang_up()
     await harness.end()
+
+
+async def test_attack_a_peer_that_names_candidates_without_end_waits_and_is_heard_in_the_end() -> None:
+    harness, may_go_on, taken = Harness(), asyncio.Event(), 0
+
+    async def slow(candidate: Candidate | None) -> None:
+        nonlocal taken
+        taken += 1
+        await may_go_on.wait()
+
+    harness.port_one.add_candidate = slow  # type: ignore[method-assign]
+    await harness.reach(State.PROGRESSING)
+    harness.ack(BOB)
+    await harness.until("port accept")
+    one = encode_candidate(Candidate("candidate:1 1 udp 1 127.0.0.1 9 typ host", "0", 0))
+    for _ in range(8 * MAX_AHEAD):
+        harness.hear(Method.PEER_EVENT, BOB, BodyType.SDP, one)
+        await asyncio.sleep(0)
+    assert taken == 1
+    assert harness.channel.inbox.qsize() >= 6 * MAX_AHEAD, "the channel holds them, which has a limit"
+    harness.hear(Method.DENY, BOB)
+    may_go_on.set()
+    await harness.end()
+    assert taken == 8 * MAX_AHEAD

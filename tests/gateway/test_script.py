@@ -10,7 +10,8 @@ import pytest
 
 from sinchphone.audio.frame import Samples
 from sinchphone.errors import MediaError
-from sinchphone.gateway.svaml.script import ParkingOverError, Script, ScriptParts
+from sinchphone.exchange.refusals import RefusedError
+from sinchphone.gateway.svaml.script import MAX_CHANGES, ParkingOverError, Script, ScriptParts
 from sinchphone.protocol.callbacks.menu import MenuResult, MenuResultType
 from sinchphone.protocol.callbacks.svaml import (
     AnswerCall,
@@ -178,6 +179,23 @@ async def test_a_parked_call_goes_where_the_change_says_and_its_prompts_stop_at_
         assert (await parked).action == ConnectPstn("+46700000000")
     assert not call.script.is_parked
     assert call.end.orders[-1] == "Silence"
+
+
+async def test_more_changes_of_a_call_than_parks_will_take_are_refused() -> None:
+    call = Call()
+    for _ in range(MAX_CHANGES):
+        call.script.change(Svaml(Park()))
+    with pytest.raises(RefusedError, match="changes of this call wait") as refused:
+        call.script.change(Svaml(Hangup()))
+    assert refused.value.status == 409
+    parked = start_task(call.run(Svaml(Park())), name="park")
+    async with asyncio.timeout(LIMIT_S):
+        while len(call.end.orders) < MAX_CHANGES:  # each park takes one
+            await asyncio.sleep(0.01)
+        while not call.script.is_parked:
+            await asyncio.sleep(0.01)
+        call.script.change(Svaml(Hangup()))
+        assert (await parked).action == Hangup()
 
 
 async def test_a_park_may_be_changed_into_a_menu() -> None:

@@ -179,8 +179,11 @@ class MachineDriver:
         await release()
 
     async def _read_channel(self) -> None:
+        """No faster than what the messages ask for is done: what comes beyond that waits in the channel, which has a limit."""
         while True:
             self.put(v.Received(await self._channel.receive()))
+            for queue in tuple(self._queues.values()):
+                await queue.room()
 
     async def _report(self, work: Coroutine[Any, Any, Input]) -> None:
         try:

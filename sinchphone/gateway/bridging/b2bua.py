@@ -6,6 +6,7 @@
                                                                        -> forking: legs and bridges         media freed, DiCE
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -72,6 +73,7 @@ from sinchphone.protocol.callbacks.svaml import (
 from sinchphone.signaling.wire import ErrorCode
 
 MAX_CONNECTIONS: Final = 100  # of one caller: answers that were given in advance may lead from one to the next without end
+MAX_ANNOUNCEMENTS: Final = 16  # of a call, which are made ready at a time
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +110,7 @@ class B2buaCall:
         self._side = CallerSide(context, self.lifetime)
         self._terms = Terms()
         self._connections = 0
+        self._announcing: set[asyncio.Task[None]] = set()
         self._is_callback_error = False  # whatever ends the call then
         self._set_headers: Mapping[str, str] = {}  # by the backend
         parts = RecordingParts(context.recordings, context.media, application, caller.id, self._address_of, session or NO_BACKEND)
@@ -177,10 +180,15 @@ class B2buaCall:
         self._steering.update(answer, self._carry_out_over_talk)
 
     def announce(self, words: tuple[Say | PlayFiles, ...], *, caller: bool, called: bool) -> None:
-        """Say something to one side or both, over their talk. Raises RefusedError where nobody would hear it."""
+        """Say something to one side or both, over their talk. Raises RefusedError where nobody would hear it, or too much waits."""
         if isinstance(self._connection.bridge, RelayBridge):
             raise RefusedError(409, ErrorCode.INVALID_REQUEST, "the sound of this call passes through: nothing can be said in it")
-        self.lifetime.spawn(self._announce(words, caller=caller, called=called), "announcement")
+        if len(self._announcing) >= MAX_ANNOUNCEMENTS:
+            raise RefusedError(409, ErrorCode.INVALID_REQUEST, f"{MAX_ANNOUNCEMENTS} announcements of this call wait already")
+        task = self.lifetime.spawn(self._announce(words, caller=caller, called=called), "announcement")
+        if task is not None:
+            self._announcing.add(task)
+            task.add_done_callback(self._announcing.discard)
 
     def _check_parkable(self) -> None:
         """Raises RefusedError where the caller can't be taken away from where they are."""

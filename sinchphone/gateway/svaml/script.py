@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol, TypeAlias, assert_never
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.errors import MediaError, SinchphoneError
 from sinchphone.exchange.destinations.parties import Silence, Speaker
+from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.callbacks.announcements import Announcements
 from sinchphone.gateway.svaml.ends import ScriptedEnd
 from sinchphone.gateway.svaml.menus import MenuRun
@@ -37,8 +38,10 @@ from sinchphone.protocol.callbacks.svaml import (
     Svaml,
 )
 from sinchphone.quick_dataclass import quick_dataclass
+from sinchphone.signaling.wire import ErrorCode
 from sinchphone.tasks import start_task
 
+MAX_CHANGES: Final = 16  # of a parked call, which wait: each is taken by a park of its own
 _AFTER_WORDS_S: Final = 0.2  # on their way when the last is said
 
 _log = logging.getLogger(__name__)
@@ -88,13 +91,16 @@ class Script:
 
     def __init__(self, parts: ScriptParts) -> None:
         self._parts = parts
-        self._changes: asyncio.Queue[Svaml] = asyncio.Queue()
+        self._changes: asyncio.Queue[Svaml] = asyncio.Queue(MAX_CHANGES)
         self.is_parked = False
         self.is_replaced = False  # while it is broken off for something else to be carried out
 
     def change(self, answer: Svaml) -> None:
-        """What is to become of a parked call: the parking ends at once."""
-        self._changes.put_nowait(answer)
+        """What is to become of a parked call: the parking ends at once. Raises RefusedError where too many changes wait already."""
+        try:
+            self._changes.put_nowait(answer)
+        except asyncio.QueueFull as error:
+            raise RefusedError(409, ErrorCode.INVALID_REQUEST, f"{MAX_CHANGES} changes of this call wait already") from error
 
     async def run(self, answer: Svaml) -> Svaml:
         """Carry it out, and what follows from it. What is left: an answer whose action is none of ours. Raises CallbackError, MediaError,
