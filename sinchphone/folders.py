@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import Final, Literal
 
-FOLDER_HINT: Final = "check who owns it, and the space on the disk"  # where one can't be used
+FOLDER_HINT: Final = (  # where one can't be used
+    "check who owns it, and the space on the disk; state_dir in the configuration, or XDG_STATE_HOME, names another folder"
+)
 _NAME: Final = "sinchphone"
 _DEFAULTS: Final = {"XDG_STATE_HOME": ".local/state", "XDG_CONFIG_HOME": ".config"}
 

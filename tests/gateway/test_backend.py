@@ -185,9 +185,35 @@ async def test_what_is_no_answer_to_ice_is_an_error_that_says_why(developer: Any
 
 async def test_a_backend_that_nobody_runs_is_an_error_with_a_hint() -> None:
     async with backend_at(NOBODY, NOBODY) as backend:
-        with pytest.raises(CallbackError, match=r"the backend can't be reached .*; its fallback can't be reached") as refused:
+        with pytest.raises(CallbackError, match="the backend can't be reached: connection refused; its fallback can't be") as refused:
             await backend.session(FACTS).incoming(INCOMING)
     assert "[backend]" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("answered", "says"),
+    [
+        (b"", "the connection was closed without an answer"),
+        (b"220 mail.example.org ESMTP\r\n", "what it answers isn't HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", "the connection was cut in the answer"),
+    ],
+)
+async def test_a_server_that_is_no_backend_is_told_in_words(answered: bytes, says: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answered)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, backend_at(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/voice") as backend:
+        with pytest.raises(CallbackError, match=f"the backend can't be reached: {says}"):
+            await backend.session(FACTS).incoming(INCOMING)
+
+
+async def test_a_backend_whose_name_nobody_knows_is_told_in_words() -> None:
+    async with backend_at("http://backend.invalid/voice") as backend:
+        with pytest.raises(CallbackError, match="the backend can't be reached: its name leads to no address"):
+            await backend.session(FACTS).incoming(INCOMING)
 
 
 async def test_a_call_goes_on_where_the_backend_gives_no_answer_to_ace(developer: Any) -> None:

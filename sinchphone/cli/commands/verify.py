@@ -79,7 +79,7 @@ async def _try_codes(session: Session, one: "NumberVerification") -> ExitCode:
 
     lines = _lines()
     session.note("the number that calls:" if one.method is VerificationMethod.FLASH_CALL else "the code:")
-    for _ in range(MAX_TRIES):
+    for tried in range(MAX_TRIES):
         code = await _next(lines, one)
         news = await one.status()
         if code and news.status is VerificationStatus.PENDING:
@@ -89,7 +89,7 @@ async def _try_codes(session: Session, one: "NumberVerification") -> ExitCode:
                 session.note(f"{error}")
                 continue
         elif news.status is VerificationStatus.PENDING:
-            return _unverified(session, "no code was given")
+            return _unverified(session, "no code was right" if tried else "no code was given")
         session.tell(_told(one, news))
         return ExitCode.OK if news.status is VerificationStatus.SUCCESSFUL else _unverified(session)
     session.tell(_told(one, await one.status()))

@@ -21,6 +21,7 @@ from sinchphone.cli.terminal.run import problem_of, root_of
 from sinchphone.cli.terminal.session import Session
 from sinchphone.credentials import secret_source
 from sinchphone.errors import ConfigError
+from sinchphone.folders import FOLDER_HINT
 from sinchphone.options import Place
 
 if TYPE_CHECKING:
@@ -144,7 +145,10 @@ async def _secret(session: Session) -> Finding:
 
 async def _state(session: Session) -> Finding:
     folder = session.options.state_path
-    if not folder.exists():
+    if not os.access(folder, os.F_OK):
+        above = next(one for one in folder.absolute().parents if os.access(one, os.F_OK))
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            return Finding(CheckResult.PROBLEM, f"{folder} can't be made: {above} takes no new folder", FOLDER_HINT)
         return Finding(CheckResult.OK, f"{folder} will be made when something is kept")
     if not os.access(folder, os.W_OK | os.X_OK):
         return Finding(CheckResult.PROBLEM, f"{folder} can't be written", f"chown it to yourself and: chmod 700 {folder}")

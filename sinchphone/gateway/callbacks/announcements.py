@@ -20,13 +20,14 @@ import aiohttp
 import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples, silence
-from sinchphone.errors import INSECURE, AudioFileError, MediaError
+from sinchphone.errors import AudioFileError, MediaError
 from sinchphone.exchange.access.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.exchange.destinations.prompts import load
+from sinchphone.gateway.callbacks.unreached import why_unreached
 from sinchphone.media.local_audio.files import decode
 from sinchphone.media.local_audio.speech import Speech
 from sinchphone.protocol.callbacks.svaml import Fetched, PlayFiles, Prompt, Say, Spoken, Ssml
-from sinchphone.tls import client_context, why_tls_failed
+from sinchphone.tls import client_context
 
 MAX_SOUND_FILE_BYTES: Final = 1_000_000  # Sinch Voice: media fetched from URLs
 FETCH_SECONDS: Final = 5.0
@@ -125,9 +126,8 @@ class Announcements:
         except TimeoutError as error:
             raise MediaError(f"a file could not be fetched within {self._fetch_seconds:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            tls = why_tls_failed(error, connecting=url.startswith("https:") and isinstance(error, aiohttp.ClientConnectorError))
-            why = f": {INSECURE}: {tls.reason}" if tls is not None else f" ({type(error).__name__})"
-            raise MediaError(f"a file could not be fetched{why}", hint=tls.hint if tls is not None else "") from error
+            unreached = why_unreached(error, url.partition(":")[0].lower())
+            raise MediaError(f"a file could not be fetched: {unreached.why}", hint=unreached.hint) from error
 
 
 async def _limited(content: aiohttp.StreamReader) -> bytes:

@@ -20,10 +20,11 @@ from typing import Final, Protocol, Self
 import aiohttp
 from yarl import URL
 
-from sinchphone.errors import INSECURE, SinchphoneError
+from sinchphone.errors import SinchphoneError
 from sinchphone.exchange.access.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.exchange.record.callbacks import CallbackTelling
 from sinchphone.exchange.record.record import EventRecord
+from sinchphone.gateway.callbacks.unreached import why_unreached
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.protocol.callbacks.events import (
     AmdResult,
@@ -55,7 +56,7 @@ from sinchphone.protocol.callbacks.svaml import (
 from sinchphone.protocol.callbacks.svaml_fields import describe
 from sinchphone.protocol.callbacks.svaml_reading import parse_svaml
 from sinchphone.tasks import start_task
-from sinchphone.tls import client_context, why_tls_failed
+from sinchphone.tls import client_context
 
 ANSWER_SECONDS: Final = 5.0  # one URL's time to answer
 MAX_ANSWER_BYTES: Final = 64 * 1024
@@ -185,9 +186,8 @@ class Backend:
         except TimeoutError as error:
             raise CallbackError(f"did not answer within {self._answer_seconds:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            tls = why_tls_failed(error, connecting=url.scheme == "https" and isinstance(error, aiohttp.ClientConnectorError))
-            why = f": {INSECURE}: {tls.reason}" if tls is not None else f" ({type(error).__name__})"
-            raise CallbackError(f"can't be reached{why}", hint=tls.hint if tls is not None else "") from error
+            unreached = why_unreached(error, url.scheme)
+            raise CallbackError(f"can't be reached: {unreached.why}", hint=unreached.hint) from error
 
 
 class Asked(Protocol):

@@ -14,16 +14,16 @@ import aiohttp
 import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
-from sinchphone.errors import INSECURE
 from sinchphone.exchange.access.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.gateway.call_facts import Failure
+from sinchphone.gateway.callbacks.unreached import why_unreached
 from sinchphone.gateway.legs.reasons import BUSY, DECLINED, NO_ANSWER, CallEnding, CallRefusedError
 from sinchphone.gateway.routing.routing import ToStream
 from sinchphone.media.local_audio.devices.rates import ConvertedSource, RateConverter
 from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.callbacks.stream_messages import StreamCommand, read_command, write_connect
 from sinchphone.quick_dataclass import quick_dataclass
-from sinchphone.tls import client_context, why_tls_failed
+from sinchphone.tls import client_context
 
 CONNECT_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 60.0  # from our first message; callers over MXP give up after as long
@@ -133,7 +133,8 @@ class CallStream:
         except TimeoutError as error:
             raise CallRefusedError(Failure(503, f"the stream's server can't be reached within {CONNECT_SECONDS:.0f} s")) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise CallRefusedError(Failure(503, f"the stream's server can't be reached{_why(error, self._route.url)}")) from error
+            why = why_unreached(error, self._route.url.partition(":")[0].lower()).why
+            raise CallRefusedError(Failure(503, f"the stream's server can't be reached: {why}")) from error
         await self._answered(self._socket)
 
     async def _answered(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -196,8 +197,3 @@ class CallStream:
                 await socket.send_bytes(said)
             except (aiohttp.ClientError, OSError):  # the end is seen where it's read
                 return
-
-
-def _why(error: Exception, url: str) -> str:
-    tls = why_tls_failed(error, connecting=url.lower().startswith("wss:") and isinstance(error, aiohttp.ClientConnectorError))
-    return f": {INSECURE}: {tls.reason}" if tls is not None else f" ({type(error).__name__})"

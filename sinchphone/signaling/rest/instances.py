@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from sinchphone.errors import ConfigError, RemoteProtocolError
+from sinchphone.folders import FOLDER_HINT
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Instance
 from sinchphone.signaling.fields import Record, write_json
@@ -217,7 +218,7 @@ def _numbered(device_id: str, number: int) -> str:
 
 
 def _unusable(path: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"{path} can't be used: {error.strerror or error}", hint="check the permissions of the state directory")
+    return ConfigError(f"{path} can't be used: {error.strerror or error}", hint=FOLDER_HINT)
 
 
 def _read(path: Path) -> bytes:

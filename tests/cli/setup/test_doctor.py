@@ -133,6 +133,13 @@ def test_a_state_folder_that_others_can_enter_is_a_warning(sinchphone: Any, clou
     assert (state["result"], "chmod 700" in state["hint"]) == ("warning", True)
 
 
+def test_a_state_folder_that_can_not_be_made_is_a_problem(sinchphone: Any, cloud: Any, free_port: int, nobodys_machine: Path) -> None:
+    cloud(f"http://127.0.0.1:{free_port}")
+    (nobodys_machine / "state").write_text("a file is in the way")
+    state = findings(sinchphone("doctor", "--user", "ada", "--json"))["state"]
+    assert (state["result"], "can't be made" in state["summary"], "XDG_STATE_HOME" in state["hint"]) == ("problem", True, True)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
 def test_a_secret_file_that_others_can_read_is_a_problem(sinchphone: Any, cloud: Any, free_port: int, tmp_path: Path) -> None:
     cloud(f"http://127.0.0.1:{free_port}")
