@@ -15,7 +15,7 @@ from sinchphone.exchange.options import ConferenceOptions, ExchangeOptions
 from sinchphone.folders import state_folder
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.media.options import AudioOptions, VideoOptions
-from sinchphone.protocol.names.user_id import USER_RULE, is_user_id
+from sinchphone.protocol.names import USER_RULE, is_user_id
 from sinchphone.protocol.phone_numbers import read_caller_id
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import (

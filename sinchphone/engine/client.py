@@ -43,7 +43,7 @@ from sinchphone.media.ice_servers import IceServer
 from sinchphone.media.pictures.pictures import VideoChoice
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.mxp.fragments import parse_fragment
-from sinchphone.protocol.names.room_name import ROOM_RULE, is_room_length
+from sinchphone.protocol.names import ROOM_RULE, is_room_length
 from sinchphone.protocol.webpush.keys import write_base64
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import Domain, Instance

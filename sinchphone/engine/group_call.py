@@ -25,8 +25,7 @@ from sinchphone.engine.events.event_log import EventLog
 from sinchphone.engine.link import PUBSUB_UNREACHED, Link
 from sinchphone.errors import LocalProtocolError, NetworkError, SinchphoneError
 from sinchphone.protocol.call.states import Cause, EndedBy, State
-from sinchphone.protocol.names.group_name import GROUP_RULE, is_group_name
-from sinchphone.protocol.names.user_id import is_user_id
+from sinchphone.protocol.names import GROUP_RULE, is_group_name, is_user_id
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 from sinchphone.signaling.pubsub.client import PayloadReceived, PubSub, SubscriptionResumed

@@ -16,7 +16,7 @@ from typing import Any, Final
 import jwt
 
 from sinchphone.errors import AuthenticationError, ConfigError, LocalProtocolError
-from sinchphone.protocol.names.user_id import TOKEN_RULE, is_token_user_id, is_user_id
+from sinchphone.protocol.names import TOKEN_RULE, is_token_user_id, is_user_id
 from sinchphone.quick_dataclass import quick_dataclass
 
 MIN_TOKEN_LIFETIME_SECONDS = 60  # Sinch user authorisation: exp - iat

@@ -16,7 +16,7 @@ from sinchphone.media.local_audio.files import decode
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.call.states import Cause, State
-from sinchphone.protocol.names.room_name import ROOM_PREFIX
+from sinchphone.protocol.names import ROOM_PREFIX
 from sinchphone.protocol.phone_numbers import looks_like_number, read_number
 from sinchphone.testing.heard import HeardSound
 from sinchphone.testing.loop_thread import LoopThread

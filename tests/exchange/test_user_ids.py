@@ -11,7 +11,7 @@ from sinchphone.errors import AuthenticationError, ConfigError, DestinationError
 from sinchphone.gateway.routing.rules import read_target
 from sinchphone.options import KEYS
 from sinchphone.protocol.auth import sign_registration_token, sign_user_ticket, verify_user_ticket
-from sinchphone.protocol.names.user_id import is_token_user_id, is_user_id
+from sinchphone.protocol.names import is_token_user_id, is_user_id
 
 WIDE = ["ann.smith", "jörg", "ann smith", "a/b", "Ада", "a:b", "ann+1", "小明"]
 NOBODY = ["", " ", " ann", "ann ", "a\nb", "a\x00b", "x" * 256, "ö" * 128, "\ud800"]

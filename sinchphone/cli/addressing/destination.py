@@ -7,8 +7,7 @@ from typing import Final
 
 from sinchphone.errors import DestinationError
 from sinchphone.hosts import SIP_PORT
-from sinchphone.protocol.names.room_name import ROOM_RULE, is_room_name
-from sinchphone.protocol.names.user_id import USER_RULE, is_user_id
+from sinchphone.protocol.names import ROOM_RULE, USER_RULE, is_room_name, is_user_id
 from sinchphone.protocol.phone_numbers import bare_digits, looks_like_number, proposal, read_number, refuse_well_known_emergency
 from sinchphone.quick_dataclass import quick_dataclass
 

@@ -12,7 +12,7 @@ import typer
 
 from sinchphone.errors import SinchphoneError
 from sinchphone.options import Place
-from sinchphone.protocol.names.room_name import ROOM_PREFIX
+from sinchphone.protocol.names import ROOM_PREFIX
 
 if TYPE_CHECKING:
     from sinchphone.options import Options

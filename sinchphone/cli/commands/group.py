@@ -17,7 +17,7 @@ from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.output.events.client import GroupCallAdded, GroupCallRemoved, GroupJoined
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, session_of
-from sinchphone.protocol.names.group_name import GROUP_RULE, is_group_name
+from sinchphone.protocol.names import GROUP_RULE, is_group_name
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from sinchphone.cli.hooks.program import Program
 from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.errors import ControlError
 from sinchphone.protocol.call.states import Cause, EndedBy
-from sinchphone.protocol.names.user_id import is_user_id
+from sinchphone.protocol.names import is_user_id
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 

@@ -40,7 +40,7 @@ from sinchphone.protocol.call.transfer_events import TransferNews, TransferWish,
 from sinchphone.protocol.call.vocabulary import Input
 from sinchphone.protocol.digits import read_digits
 from sinchphone.protocol.mxp.message import CallFailure
-from sinchphone.protocol.names.room_name import ROOM_PREFIX
+from sinchphone.protocol.names import ROOM_PREFIX
 from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.signaling.dialect import Domain
 from sinchphone.tasks import start_task

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
 from sinchphone.errors import DestinationError
-from sinchphone.protocol.names.user_id import is_email, is_user_id
+from sinchphone.protocol.names import is_email, is_user_id
 from sinchphone.protocol.phone_numbers import looks_like_number, read_number
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 

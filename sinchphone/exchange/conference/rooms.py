@@ -20,7 +20,7 @@ from sinchphone.media.sound import AudioLeg, Levels, Signal, SoundEvent
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.room_events import RoomMember, RoomRoster
 from sinchphone.protocol.mxp.message import CallFailure
-from sinchphone.protocol.names.room_name import MAX_ROOM_CHARACTERS, is_room_length
+from sinchphone.protocol.names import MAX_ROOM_CHARACTERS, is_room_length
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.wire import ErrorCode
 from sinchphone.tasks import start_task

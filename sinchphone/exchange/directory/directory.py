@@ -18,7 +18,7 @@ from sinchphone.exchange.refusals import forbidden, invalid, not_found, too_many
 from sinchphone.exchange.store.store import Store, kept
 from sinchphone.exchange.store.tables import ACCOUNTS, DEVICES, IDENTITIES, PUSH_SUBSCRIPTIONS, SEEN, TAKEN_NAMES, Row
 from sinchphone.protocol.auth import decode_secret
-from sinchphone.protocol.names.user_id import TOKEN_RULE, USER_RULE, is_token_user_id, is_user_id
+from sinchphone.protocol.names import TOKEN_RULE, USER_RULE, is_token_user_id, is_user_id
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.ocra.registration import InstanceRequest

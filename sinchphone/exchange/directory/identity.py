@@ -39,12 +39,9 @@ class DeviceIdentity:
     signal: Network = field(repr=False)
 
 
-def network(secret: bytes, name: str) -> Network:
-    """The keys of an application's network ``name`` (``broadcast`` or ``signal``), for guests who are no devices."""
-    return _network(secret, name)
-
-
-def _network(secret: bytes, *labels: str) -> Network:
+def network(secret: bytes, *labels: str) -> Network:
+    """The keys of the network with these ``labels``: an application's (``broadcast`` or ``signal``), for guests who are no devices, or a
+    device's."""
     return Network(
         "sub-c-" + str(_uuid(_derive(secret, *labels, "subscribe key"))),
         "pub-c-" + str(_uuid(_derive(secret, *labels, "publish key"))),
@@ -63,8 +60,8 @@ def device_identity(secret: bytes, user_id: str, device_id: str) -> DeviceIdenti
         derive("mxp key"),
         "broadcast-" + _name(derive("broadcast channel")),
         "signal-" + _name(derive("signal channel")),
-        _network(secret, "device", "broadcast", user_id, device_id),
-        _network(secret, "device", "signal", user_id, device_id),
+        network(secret, "device", "broadcast", user_id, device_id),
+        network(secret, "device", "signal", user_id, device_id),
     )
 
 

@@ -19,7 +19,7 @@ from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.management.access import ManagementAccess, json_answer
 from sinchphone.exchange.management_paths import USERS_PATH
-from sinchphone.protocol.names.user_id import is_email
+from sinchphone.protocol.names import is_email
 from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.fields import Record

@@ -21,7 +21,7 @@ from sinchphone.gateway.sip.network.hop import Transport as SipTransport
 from sinchphone.gateway.trunk.metering import CallMeter
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.call.transfer_events import TransferNews
-from sinchphone.protocol.names.room_name import DIALLED_ROOM_PREFIX, ROOM_PREFIX
+from sinchphone.protocol.names import DIALLED_ROOM_PREFIX, ROOM_PREFIX
 from sinchphone.protocol.sdp.jsep import Candidate
 from sinchphone.protocol.sdp.session_description import read_session
 from sinchphone.protocol.sip.digest import Credentials

@@ -28,7 +28,7 @@ from sinchphone.protocol.callbacks.events import (
     IncomingCallEvent,
     Reason,
 )
-from sinchphone.protocol.names.room_name import DIALLED_ROOM_PREFIX, ROOM_PREFIX, ROOM_RULE, is_room_length
+from sinchphone.protocol.names import DIALLED_ROOM_PREFIX, ROOM_PREFIX, ROOM_RULE, is_room_length
 from sinchphone.protocol.phone_numbers import PRIVATE, SHAPE, is_number, subscriber, without_separators
 from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.uri import parse_uri

@@ -16,8 +16,7 @@ from sinchphone.errors import ConfigError
 from sinchphone.exchange.destinations.dialplan import plan_for
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.options import GatewayOptions
-from sinchphone.protocol.names.room_name import is_room_name
-from sinchphone.protocol.names.user_id import is_user_id
+from sinchphone.protocol.names import is_room_name, is_user_id
 from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain

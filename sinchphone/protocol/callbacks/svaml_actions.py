@@ -19,7 +19,7 @@ from sinchphone.protocol.callbacks.svaml import (
 from sinchphone.protocol.callbacks.svaml_fields import Fields, describe
 from sinchphone.protocol.callbacks.svaml_prompts import read_locale, read_prompt
 from sinchphone.protocol.callbacks.svaml_recording import read_record_flag, refuse_record_flag
-from sinchphone.protocol.names.room_name import MAX_ROOM_CHARACTERS, ROOM_PATTERN
+from sinchphone.protocol.names import MAX_ROOM_CHARACTERS, ROOM_PATTERN
 from sinchphone.protocol.phone_numbers import CALLER_ID_RULE, E164, INTERNATIONAL
 from sinchphone.protocol.unicode import is_unicode
 from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS, MAX_DTMF_CHARACTERS

@@ -10,7 +10,7 @@ from sinchphone.cli.terminal.keyboard.parser import ESCAPE, Paste
 from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.screen.status_line import KeyHints
 from sinchphone.errors import SinchphoneError, TransferError
-from sinchphone.protocol.names.room_name import ROOM_PREFIX
+from sinchphone.protocol.names import ROOM_PREFIX
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:

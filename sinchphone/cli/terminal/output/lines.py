@@ -34,7 +34,7 @@ from sinchphone.cli.terminal.screen.status_line import cells, clock, meter
 from sinchphone.cli.terminal.text.counting import counted
 from sinchphone.cli.terminal.text.escape import MAX_TEXT, escape
 from sinchphone.protocol.call.states import BUSY_CODES, Cause, EndedBy
-from sinchphone.protocol.names.room_name import ROOM_PREFIX
+from sinchphone.protocol.names import ROOM_PREFIX
 from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_MESSAGE: Final = 24_576  # characters of a line of a message: no message is longer

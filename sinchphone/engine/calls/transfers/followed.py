@@ -9,8 +9,7 @@ from sinchphone.engine.calls.details import CallDetails
 from sinchphone.errors import ForbiddenError, MediaError, NotFoundError, TransferError
 from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.call.transfer_events import TransferNews, TransferWish
-from sinchphone.protocol.names.room_name import ROOM_PREFIX
-from sinchphone.protocol.names.user_id import is_user_id
+from sinchphone.protocol.names import ROOM_PREFIX, is_user_id
 from sinchphone.protocol.phone_numbers import without_separators
 from sinchphone.signaling.dialect import Domain
 

@@ -1,1 +1,0 @@
-"""Which names users, groups and conference rooms may have. Pure."""
