@@ -53,10 +53,39 @@ from sinchphone.protocol.webpush.encryption import ReceiverKeys, decrypt_push, e
 from sinchphone.protocol.webpush.keys import KeyPair, write_base64
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.protocol.webpush.vapid import read_vapid, write_vapid
+from sinchphone.signaling.dialect import (
+    Instance,
+    OfferedIceServer,
+    Placement,
+    Profile,
+    PubSubConfig,
+    PushConfig,
+    Recipient,
+    RemoteInstance,
+    Transport,
+    TransportParticipant,
+)
+from sinchphone.signaling.fields import Record
+from sinchphone.signaling.ocra.calls import read_ice_servers, read_placement, write_ice_servers, write_placement
 from sinchphone.signaling.ocra.names import read_authorization
+from sinchphone.signaling.ocra.registration import (
+    InstanceConfiguration,
+    read_configuration,
+    read_created,
+    read_prolonged,
+    write_configuration,
+    write_created,
+    write_prolonged,
+)
+from sinchphone.signaling.papi import calls as papi_calls
+from sinchphone.signaling.papi import registration as papi_registration
+from sinchphone.signaling.papi.users import read_ticket
 from sinchphone.signaling.pubsub.answers import read_publish_answer, read_refusal, read_subscribe_answer, read_time_answer, skip_past
 from sinchphone.signaling.push.notification import CallNotification, read_content, read_payload, write_content, write_payload
 from sinchphone.signaling.rest.refusals import read_error
+from sinchphone.signaling.rest.software import Software
+from sinchphone.signaling.rest.transports import read_transport, write_transport
+from sinchphone.signaling.services.verification import VerificationNews
 from sinchphone.signaling.wire import read_time
 from tests.fuzz.conftest import SECONDS
 from tests.fuzz.edits import KINDS, MARKS, NUMBERS, Edit, edited
@@ -241,6 +270,47 @@ ROSTER: Final = '{"name":"RoomMembers","count":1,"members":[{"name":"a","speaks"
 CLIENT: Final = '{"userId":"alice","instanceId":"i","platform":"p","version":"1","headers":{"a":"b"}}'
 FAILURE: Final = '{"code":1000,"domain":"sip","message":"m","reason":"m","headers":{"a":"b"}}'
 
+KEY_TEXT: Final = base64.b64encode(bytes(16)).decode()
+NETWORK: Final = {"host": "pubsub.example", "subscribeKey": "sub", "publishKey": "pub"}
+INSTANCE: Final = Instance("i-1", bytes(32), "alice", "d-1", NOW)
+CONFIGURATION: Final = InstanceConfiguration(
+    PubSubConfig("pubsub.example:443", False, "sub", "sub2", "pub2", "pub"),
+    Profile("b-1", "s-1", bytes(16), "t-1"),
+    ("stun:stun.example:3478",),
+    push=PushConfig(SENDER.public_bytes, "wss://push.example"),
+)
+PEERS: Final = (RemoteInstance("i-2", ("push", "p2p")), RemoteInstance("i-3"))
+CREATED: Final = write_created(INSTANCE, CONFIGURATION, ("p2p",), Software("app", "linux", "linux"))
+CLOUD_ANSWERS: Final[dict[str, tuple[Callable[[bytes], object], str]]] = {
+    "create instance": (partial(read_created, user_id="alice", device_id="d-1"), CREATED.decode()),
+    "configuration": (read_configuration, write_configuration(CONFIGURATION).decode()),
+    "prolong": (read_prolonged, write_prolonged("i-1", NOW).decode()),
+    "initiate call": (read_placement, write_placement(Placement("c-1", bytes(16), "s-2", PEERS), NOW, {"a": "b"}).decode()),
+    "ICE servers": (read_ice_servers, write_ice_servers((OfferedIceServer(("turn:t.example",), "u", "p", NOW),)).decode()),
+    "transport": (
+        read_transport,
+        write_transport(Transport("t-1", bytes(16), (TransportParticipant("t-2", Recipient("bob"), PEERS),))).decode(),
+    ),
+    "time (legacy)": (papi_registration.read_timestamp, '{"timestamp":"2026-11-20T23:04:28.412Z"}'),
+    "time (legacy, a number)": (papi_registration.read_timestamp, '{"timestamp":1790000000000}'),
+    "instance (legacy)": (papi_registration.read_instance, json.dumps({"id": "i-1", "secret": KEY_TEXT})),
+    "configuration (legacy)": (
+        partial(papi_registration.read_configuration, secure=True),
+        json.dumps(
+            {
+                "rtcConfiguration": {"broadcastNetwork": NETWORK, "signalNetwork": NETWORK},
+                "rtcProfile": {"broadcastChannel": "b", "signalChannel": "s", "transportChannel": "t", "key": KEY_TEXT},
+            }
+        ),
+    ),
+    "calls (legacy)": (
+        partial(papi_calls.read_placement, call_id="c-1"),
+        json.dumps({"EncryptionKey": KEY_TEXT, "SignalChannel": "s", "Instances": [{"instanceId": "i", "capabilities": ["p2p"]}]}),
+    ),
+    "a login": (read_ticket, '{"authorization":"dGlja2V0:c2ln"}'),
+    "a verification": (lambda body: VerificationNews.read(Record.parse(body)), '{"status":"PENDING","reason":"r"}'),
+}
+
 PARSERS: Final = (
     Parser("transport feedback", lambda data: [list(one.by_number) for one in decode_feedbacks(data)], (feedback(),)),
     Parser("transport-wide numbers", lambda data: packet_number(data or RTP, 5), (number_packet(RTP, 5, 1000),)),
@@ -307,6 +377,7 @@ PARSERS: Final = (
     Parser("time answers", as_bytes(read_time_answer), ("[17000000000000000]",), (RemoteProtocolError,)),
     Parser("the broker's refusals", as_bytes(read_refusal), ('[0,"no","17000000000000000"]', '{"message":"no"}')),
     Parser("the platform's refusals", as_bytes(read_error), ('{"code":40301,"message":"no","reference":"r"}',)),
+    *(Parser(f"answers to {name}", as_bytes(read), (sample,), (RemoteProtocolError,)) for name, (read, sample) in CLOUD_ANSWERS.items()),
     Parser("times", read_time, ("2026-11-20T23:04:28.412Z", "2026-11-20T23:04:28+05:30"), (RemoteProtocolError,)),
     Parser("public headers", lambda text: public_headers.decode_public_headers({public_headers.HEADER: text}), ('{"a":"b","c":"d"}',)),
     Parser("clients", decode_client, (CLIENT,), (RemoteProtocolError,)),

@@ -11,7 +11,7 @@ from yarl import URL
 
 from sinchphone.errors import AuthenticationError, ConfigError, NetworkError
 from sinchphone.hosts import LOOPBACK_NAMES
-from sinchphone.signaling.http.transport import connector, request
+from sinchphone.signaling.http.transport import OversizedAnswerError, connector, request
 
 IN_THE_CLEAR_HINT = "a token that travels in the clear can be stolen"
 TIMEOUT_SECONDS: Final = 10.0
@@ -33,6 +33,8 @@ async def fetch_token(url: str, user_id: str, *, ca_file: Path | None = None) ->
         async with aiohttp.ClientSession(connector=connector(ca_file)) as http:
             target = str(URL(url).update_query(user_id=user_id))
             answer = await request(http, "GET", target, timeout_s=TIMEOUT_SECONDS, limit_bytes=MAX_ANSWER_BYTES)
+    except OversizedAnswerError as error:
+        raise AuthenticationError(f"the backend at token_url gave no token: {error}") from error
     except NetworkError as error:
         raise NetworkError(f"the backend at token_url can't be reached: {error}", hint=error.hint or f"is {parts.hostname} up?") from error
     if answer.status != 200:

@@ -5,6 +5,8 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +44,16 @@ class HttpAnswer:
     headers: CIMultiDictProxy[str]
     body: bytes = field(repr=False)
     took_s: float
+
+    @property
+    def said_at(self) -> float | None:
+        """When the answer was given by the server's clock, which tells whole seconds [s since the epoch]: its Date (RFC 9110 6.6.1), in UTC
+        where it names no zone; ``None`` where it says nothing of use."""
+        try:
+            said = parsedate_to_datetime(self.headers["Date"])
+            return (said if said.tzinfo else said.replace(tzinfo=UTC)).timestamp()
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return None
 
 
 def connector(ca_file: Path | None = None) -> aiohttp.TCPConnector:
