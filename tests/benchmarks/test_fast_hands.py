@@ -8,11 +8,11 @@ LIMITS = {"--help": 1.5, "history": 2.0, **dict.fromkeys(WORDS, 1.5)}
 
 
 def test_quick_commands_cost_little_more_than_their_libraries() -> None:
-    found = fast_hands.measure(4)
+    found = fast_hands.measure(2, unmeasured=0)
     for _ in range(2):
         if all(found.ratio(name) <= limit for name, limit in LIMITS.items()):
             break
-        found = found.at_best(fast_hands.measure(6))
+        found = found.at_best(fast_hands.measure(6, unmeasured=0))
     print(fast_hands.report(found))
     assert {name: found.ratio(name) for name, limit in LIMITS.items() if found.ratio(name) > limit} == {}
 

@@ -152,7 +152,6 @@ PHASES = {
     "test_lossy_call.py": Phase.WAITING,
     "test_stock_aiortc.py": Phase.SOUNDING,  # it takes a core
     "test_bridge_speed.py": Phase.MEASURING,
-    "test_echo_loss.py": Phase.MEASURING,
     "test_emulator.py": Phase.MEASURING,
     "test_fast_hands.py": Phase.MEASURING,
     "test_frame_clock.py": Phase.MEASURING,
