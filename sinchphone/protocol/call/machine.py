@@ -87,7 +87,7 @@ class CallMachine:
                 return self._marked_at + CONNECT_S
             case Phase.FADING:
                 return self._marked_at + FADE_S
-            case Phase.RINGING_AHEAD | Phase.RINGING_IN:
+            case Phase.OFFERING | Phase.RINGING_AHEAD | Phase.RINGING_IN:
                 return self._started_at + SETUP_S
             case Phase.RINGING_OUT if self._peers.ring:
                 return self._started_at + SETUP_S
@@ -132,7 +132,7 @@ class CallMachine:
         return [v.MakeOffer()]
 
     def _place(self, event: v.OfferReady, now: float) -> list[Effect]:
-        self.phase = Phase.PLACING
+        self.phase, self._started_at = Phase.PLACING, now  # a busy machine's offer may take long: devices have their time all the same
         return [v.PlaceCall(event.offer)]
 
     def _take_placement(self, event: v.Placed, now: float) -> list[Effect]:
@@ -383,9 +383,10 @@ class CallMachine:
         return [*goodbye, *self._end(Cause.FAILURE, event.by, event.failure)]
 
     def _time_out(self, _: v.Elapsed, now: float) -> list[Effect]:
-        if self.outbound:
+        if self.phase is Phase.PLACING:
             return self._end(Cause.TIMEOUT, EndedBy.TIME)
-        return self._fail(v.Failed(CallFailure(None, "the answer could not be prepared in time"), EndedBy.TIME), now)
+        what = "offer" if self.outbound else "answer"
+        return self._fail(v.Failed(CallFailure(None, f"the {what} could not be prepared in time"), EndedBy.TIME), now)
 
     def _forget(self, _: Input, now: float) -> list[Effect]:
         return []

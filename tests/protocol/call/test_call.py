@@ -225,6 +225,27 @@ class TestOutgoing:
         call >> message(Method.JOIN)
         call.nothing() >> 10.1 << Sent(Method.CANCEL) << v.Ended(Cause.TIMEOUT, EndedBy.TIME)
 
+    def test_the_devices_have_their_time_however_long_our_offer_took(self) -> None:
+        call = Playbook()
+        call >> v.Dial() << v.MakeOffer()
+        call >> 59.0
+        call >> v.OfferReady(OFFER) << v.PlaceCall(OFFER)
+        call >> v.Placed("sig-call", 1) << v.Entered(State.PROGRESSING)
+        call >> 9.9
+        call.nothing() >> 0.2 << Sent(Method.CANCEL) << v.Ended(Cause.TIMEOUT, EndedBy.TIME)
+
+    def test_an_offer_that_never_comes_is_a_failure_of_ours(self) -> None:
+        failure = CallFailure(None, "the offer could not be prepared in time")
+        call = Playbook()
+        call >> v.Dial() << v.MakeOffer()
+        call >> 60.1 << v.Ended(Cause.FAILURE, EndedBy.TIME, failure)
+
+    def test_a_platform_that_never_takes_the_call_is_a_timeout(self) -> None:
+        call = Playbook()
+        call >> v.Dial() << v.MakeOffer()
+        call >> v.OfferReady(OFFER) << v.PlaceCall(OFFER)
+        call >> 10.1 << v.Ended(Cause.TIMEOUT, EndedBy.TIME)
+
     def test_the_answer_may_come_with_the_join(self) -> None:
         call = calling(None)
         call >> message(Method.ACK) << v.Entered(State.RINGING)
