@@ -23,7 +23,6 @@ from sinchphone.signaling.api import Api
 from sinchphone.signaling.dialect import Dialect, Registration
 from sinchphone.signaling.http.transport import connector
 from sinchphone.signaling.ocra.dialect import OcraDialect
-from sinchphone.signaling.papi.dialect import PapiDialect
 from sinchphone.signaling.pubsub.client import Interrupted, PayloadReceived, PubSub, SubscriptionResumed
 from sinchphone.signaling.rest.instances import InstanceStore
 from sinchphone.tasks import close_in_turn
@@ -91,12 +90,14 @@ class Link:
 
     def _speak(self, base_url: str) -> Dialect:
         environment, user_id = self._environment, self._user_id
-        dialect: OcraDialect | PapiDialect
+        dialect: Dialect
 
         async def prove() -> str:
             return await environment.token(user_id, dialect.now)
 
         if environment.api is Api.PAPI:
+            from sinchphone.signaling.papi.dialect import PapiDialect
+
             dialect = PapiDialect(
                 self.session,
                 base_url,
