@@ -1,6 +1,7 @@
 """The shell around the call machine: what it asks of its channel, ports and sound, and in which order."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -626,3 +627,18 @@ async def test_an_attended_call_that_cannot_be_served_is_an_error_with_the_reaso
     await harness.end()
     assert harness.channel.sent[-1] == (Method.ERROR, ("sig-bob",))
     assert harness.call.details.failure == CallFailure(503, "Service Unavailable", "sip")
+
+
+@pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])
+async def test_a_clock_that_is_set_in_mid_call_changes_no_duration(monkeypatch: pytest.MonkeyPatch, jump_s: float) -> None:
+    harness = Harness()
+    await harness.reach(State.PROGRESSING)
+    harness.ack()
+    harness.hear(Method.JOIN)
+    harness.port_one.queue.put_nowait(Connected(pair="host", codec="opus"))
+    await harness.reach(State.ESTABLISHED)
+    true_time = time.time
+    monkeypatch.setattr(time, "time", lambda: true_time() + jump_s)
+    await harness.call.hang_up()
+    await harness.end()
+    assert 0 <= harness.call.details.duration_ms < 1000 * PATIENCE_S

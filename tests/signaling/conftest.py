@@ -306,6 +306,8 @@ def dialect_for(platform: Any, session: aiohttp.ClientSession, store: Any) -> An
         **options: Any,
     ) -> Any:
         async def sign() -> Any:
+            if isinstance(token, Exception):
+                raise token
             issued_at = int(clock())
             return token or sign_registration_token(
                 APPLICATION, secret, user_id, issued_at=issued_at, nonce="n", instance_expires_at=limit and issued_at + limit

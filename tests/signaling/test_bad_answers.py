@@ -198,3 +198,14 @@ async def test_a_platform_whose_page_is_too_long_is_told(cloud: Cloud) -> None:
     cloud.answers(ANSWERS["three megabytes"])
     with pytest.raises(PlatformError, match="longer than"):
         await ask_clock(cloud.url)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(429, PlatformError), (503, PlatformError), (403, AuthenticationError), (404, AuthenticationError)]
+)
+async def test_a_backend_that_has_no_token_at_the_moment_is_no_matter_of_who_we_are(
+    cloud: Cloud, status: int, error: type[Exception]
+) -> None:
+    cloud.answers(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())
+    with pytest.raises(error, match=f"HTTP {status}"):
+        await fetch_token(cloud.url, "ada")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from sinchphone.errors import AuthenticationError, LocalProtocolError, PlatformError
+from sinchphone.errors import AuthenticationError, LocalProtocolError, NetworkError, PlatformError
 from sinchphone.protocol.auth import sign_registration_token
 from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.signaling.dialect import (
@@ -166,6 +166,18 @@ async def test_a_valid_instance_works_on_when_it_cannot_be_prolonged(platform: A
     platform.clock_ahead_s = 250 * DAY
     late = dialect_for(clock=lambda: time.time() + 250 * DAY, token="not a token")
     assert (await late.register()).instance.id == "i-1"
+
+
+async def test_a_valid_instance_works_on_while_the_source_of_its_tokens_is_not_reached(platform: Any, dialect_for: Any) -> None:
+    """A client that comes back after an interruption waited for the tokens' backend until that was there again."""
+    platform.lifetime_s, platform.window_s = 300 * DAY, 100 * DAY
+    first = dialect_for()
+    await first.register()
+    await first.close()
+    platform.clock_ahead_s = 250 * DAY
+    late = dialect_for(clock=lambda: time.time() + 250 * DAY, token=NetworkError("the backend at token_url can't be reached"))
+    assert (await late.register()).instance.id == "i-1"
+    assert (await late.confirm()).instance.id == "i-1"
 
 
 async def test_another_version_of_this_program_updates_its_instance(platform: Any, dialect_for: Any, store: Any) -> None:

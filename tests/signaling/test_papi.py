@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from sinchphone.errors import AuthenticationError, ForbiddenError, NotFoundError, PlatformError, RemoteProtocolError
+from sinchphone.errors import AuthenticationError, ForbiddenError, NetworkError, NotFoundError, PlatformError, RemoteProtocolError
 from sinchphone.protocol.auth import decode_secret, sign_user_ticket, verify_request, verify_user_ticket
 from sinchphone.protocol.sdp.jsep import Description
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, IdentityKind, MessageCounts, Recipient, RemoteInstance
@@ -283,6 +283,22 @@ async def test_an_instance_that_the_platform_has_forgotten_is_registered_anew(sp
     papi.secrets = {"i-7": b"of somebody else"}
     assert (await dialect.confirm()).instance.id == "i-2"
     assert "PUT /v1/instances/id/i-1/authorization" in papi.seen
+
+
+@pytest.mark.parametrize("error", [AuthenticationError("the ticket has expired"), NetworkError("no backend"), PlatformError("no time")])
+async def test_an_instance_that_is_due_works_on_while_no_ticket_is_to_be_had(speak: Any, papi: PapiDouble, error: Exception) -> None:
+    """A client whose ticket had expired in mid-call was ended by it, half a year before its instance was over."""
+    dialect = speak()
+    await dialect.register()
+
+    async def no_ticket() -> str:
+        raise error
+
+    papi.clock_ahead_s = 200 * 86_400.0
+    dialect._wire._offset_s = papi.clock_ahead_s
+    dialect._ticket = no_ticket
+    assert (await dialect.confirm()).instance.id == "i-1"
+    assert papi.seen[-1] == "GET /v1/configuration/user"
 
 
 async def test_a_clock_that_is_an_hour_off_does_no_harm(speak: Any, papi: PapiDouble) -> None:

@@ -7,7 +7,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -337,7 +336,7 @@ class Call(SoundingCall):
             self._end(how)
 
     def _end(self, how: v.Ended) -> None:
-        self.details = replace(self.details, cause=how.cause, ended_by=how.by, failure=how.failure, ended_at=time.time())
+        self.details = replace(self.details, cause=how.cause, ended_by=how.by, failure=how.failure, ended_at=self._now)
         self._tell(State.ENDED)
         self._transfer.ended()
 
@@ -403,7 +402,7 @@ class Call(SoundingCall):
             self._tell_event(RoomChanged(members=event.members, count=event.count))
 
     def _enter(self, state: State) -> None:
-        self.details = self.details.entered(state, time.time())
+        self.details = self.details.entered(state, self._now)
         self._tell(state)
         if state is State.ESTABLISHED:
             self._audio.begin()

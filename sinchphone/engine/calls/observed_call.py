@@ -20,12 +20,18 @@ class ObservedCall:
     def __init__(self, listening: ListenerTasks) -> None:
         """``listening``, closed by the caller, has what its listeners do."""
         self.details = CallDetails(time.time())
+        self._began_at = time.monotonic()
         self._history = [State.CREATED]
         self._changed = asyncio.Event()
         self._closed = asyncio.Event()
         self._told = EventLog[CallEvent](MAX_UNREAD_EVENTS)
         self._listeners = Listeners[State | CallEvent](listening)
         self._warned: set[CallWarning] = set()
+
+    @property
+    def _now(self) -> float:
+        """The time of day as it goes on from this call's start, whatever somebody sets the clock to meanwhile [s since the epoch]."""
+        return self.details.started_at + time.monotonic() - self._began_at
 
     @property
     def state(self) -> State:

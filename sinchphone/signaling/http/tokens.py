@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
-from sinchphone.errors import AuthenticationError, ConfigError, NetworkError
+from sinchphone.errors import AuthenticationError, ConfigError, NetworkError, PlatformError
 from sinchphone.hosts import LOOPBACK_NAMES
 from sinchphone.signaling.http.transport import OversizedAnswerError, connector, request
 
@@ -24,7 +24,7 @@ async def fetch_token(url: str, user_id: str, *, ca_file: Path | None = None) ->
     system's.
 
     Raises ConfigError for a URL that would send the token in the clear, AuthenticationError where the backend refuses or gives no
-    token, NetworkError where it doesn't answer.
+    token, PlatformError where it can't at the moment (429, 5xx), NetworkError where it doesn't answer.
     """
     parts = urlsplit(url)
     if parts.scheme != "https" and parts.hostname not in LOOPBACK_NAMES:
@@ -37,6 +37,9 @@ async def fetch_token(url: str, user_id: str, *, ca_file: Path | None = None) ->
         raise AuthenticationError(f"the backend at token_url gave no token: {error}") from error
     except NetworkError as error:
         raise NetworkError(f"the backend at token_url can't be reached: {error}", hint=error.hint or f"is {parts.hostname} up?") from error
+    if answer.status == 429 or answer.status >= 500:
+        text = f"the backend at token_url gives no token at the moment: HTTP {answer.status}"
+        raise PlatformError(text, hint="try again in a moment", status=answer.status)
     if answer.status != 200:
         raise AuthenticationError(f"the backend at token_url gave no token: HTTP {answer.status}")
     return _token_in(answer.body)

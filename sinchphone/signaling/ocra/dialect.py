@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import aiohttp
 
-from sinchphone.errors import AuthenticationError, ForbiddenError, LocalProtocolError, NotFoundError, PlatformError
+from sinchphone.errors import AuthenticationError, ForbiddenError, LocalProtocolError, NetworkError, NotFoundError, PlatformError
 from sinchphone.protocol.auth import RegistrationClaims, read_token_claims
 from sinchphone.protocol.ulid import RANDOM_BYTES, make_ulid
 from sinchphone.protocol.webpush.subscription import PushSubscription
@@ -213,7 +213,8 @@ class OcraDialect(RegisteredDevice):
         return replace(stored, software=self._software_mark)
 
     async def _prolong(self, stored: StoredInstance, configuration: InstanceConfiguration) -> StoredInstance:
-        """Prolong the instance when it's due. While it's valid, a refusal (such as a token that has expired) is only a warning."""
+        """Prolong the instance when it's due. While it's valid, a refusal (such as a token that has expired) is only a warning, and so is a
+        source of tokens that isn't reached: the platform has just known us."""
         now = self._wire.now
         if not is_prolonging_due(stored, now, configuration.prolong_window_s):
             return stored
@@ -223,7 +224,7 @@ class OcraDialect(RegisteredDevice):
             expire_at = await self._requests.send_with_token(
                 OcraOperation.PROLONG_INSTANCE, token, body, read_prolonged, instance=stored.instance
             )
-        except (AuthenticationError, ForbiddenError, PlatformError) as error:
+        except (AuthenticationError, ForbiddenError, NetworkError, PlatformError) as error:
             _log.warning("%s", error)
             return stored
         return replace(stored, instance=replace(stored.instance, expire_at=expire_at), issued_at=now)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 
-from sinchphone.errors import AuthenticationError, ForbiddenError, NotFoundError, PlatformError
+from sinchphone.errors import AuthenticationError, ForbiddenError, NetworkError, NotFoundError, PlatformError
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import (
     CallReport,
@@ -176,8 +176,12 @@ class PapiDialect(RegisteredDevice):
         return self._registration(instance, await self._configuration(instance))
 
     async def _take_up(self, slot: Slot, stored: StoredInstance) -> Registration:
+        """Renewed where it's due. While the platform knows it as it is, a ticket that is refused or isn't to be had is only a warning."""
         if stored.software not in ("", self._software_mark) or is_prolonging_due(stored, self._wire.now, LIFETIME_S / 2):
-            return await self._renew(slot, stored)
+            try:
+                return await self._renew(slot, stored)
+            except (AuthenticationError, ForbiddenError, NetworkError, PlatformError) as error:
+                _log.warning("%s", error)
         try:
             configuration = await self._configuration(stored.instance)
         except (AuthenticationError, NotFoundError):
