@@ -127,6 +127,7 @@ class RedundancyController:
         self._max_bitrate = max_bitrate or BITRATE
         self._max_frames = min(max_frames, _MAX_FRAMES)
         self._header_bytes = header_bytes
+        self.relay_bytes = 0  # more of each packet, on the way that it goes now
         self._budget = math.inf
         self._frames = 1
         self._short_at: float | None = None  # since when shorter packets would do
@@ -222,7 +223,7 @@ class RedundancyController:
 
     def _fits(self, frames: int, budget: float, bitrate: int) -> bool:
         """Whether so many frames in a packet leave so much for the codec."""
-        return budget - self._header_bytes * 8 * _FRAMES_PER_SECOND / frames >= bitrate
+        return budget - self._headers(0) * 8 * _FRAMES_PER_SECOND / frames >= bitrate
 
     def _bitrate(self, copies: int, frames: int = 1) -> int:
         """The codec's share of the budget, as far as it can make use of it."""
@@ -233,7 +234,7 @@ class RedundancyController:
         return min(most, max(0, int(fits // _STEP) * _STEP))
 
     def _headers(self, copies: int) -> int:
-        return self._header_bytes + (_RED_BYTES + 4 * (copies - 1) if copies else 0)
+        return self._header_bytes + self.relay_bytes + (_RED_BYTES + 4 * (copies - 1) if copies else 0)
 
     def _least(self, frames: int) -> int:
         return min(_LEAST[frames - 1], self._max_bitrate)

@@ -246,6 +246,7 @@ class Outbound:
 
     def _limit(self) -> None:
         """Ask for what is wanted now, and make do with what there is."""
+        self._redundancy.relay_bytes = self._path.relay_bytes
         demand = Demand(priority=Priority.SOUND, least=0.0, most=self._redundancy.wanted)
         self._path.demand(self.ssrc, demand)
         self._redundancy.expect(lossy=self._path.is_shared, in_bursts=self._path.loses_in_bursts)

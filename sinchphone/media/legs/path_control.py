@@ -64,6 +64,7 @@ class PathControl:
         self._feedback_schedule = FeedbackSchedule(self._most)
         self._controls: deque[tuple[float, int]] = deque()  # when, and bytes, of the last packets of RTCP, where there is a limit
         self._transmit = transmit
+        self.relay_bytes = 0  # that a relay on our side adds to each packet
         self._clock = clock
         self._controller = CongestionController()
         self._demands: dict[int, Demand] = {}
@@ -119,10 +120,14 @@ class PathControl:
     def control(self, packet: bytes) -> bytes:
         """A packet of RTCP that goes out now: it's within the limit too."""
         if not math.isinf(self._most):
-            size = len(packet) + BELOW_BYTES + _INDEX_BYTES
+            size = self._size_of(packet) + _INDEX_BYTES
             self._controls.append((self._clock(), size))
             self._note_spent(size)
         return packet
+
+    def _size_of(self, packet: bytes) -> int:
+        """With all headers."""
+        return len(packet) + BELOW_BYTES + self.relay_bytes
 
     def _note_spent(self, size: int) -> None:
         now = self._clock()
@@ -136,7 +141,7 @@ class PathControl:
 
     def resend(self, packet: bytes) -> None:
         """Send an RTP packet that was sent before, if there is room for it and the next new one: not in a queue that others keep full."""
-        size = len(packet) + BELOW_BYTES
+        size = self._size_of(packet)
         now = self._clock()
         if 2 * size <= self.room and not self._controller.is_beside_others(now) and not self._is_overdue(now):
             self._resent.append((self._clock(), size))
@@ -251,7 +256,7 @@ class PathControl:
             return packet
         now = self._clock()
         link = self._arrival_meter.link
-        if not link.is_due(len(packet) + BELOW_BYTES + EXTENSION_BYTES, now):
+        if not link.is_due(self._size_of(packet) + EXTENSION_BYTES, now):
             return packet
         sent = self._numbered.rate(now)
         padding = link.padding(sent, now)
@@ -262,12 +267,12 @@ class PathControl:
         now, ssrc = self._clock(), int.from_bytes(packet[8:12], "big")
         if self._begun_at is None:
             self._begun_at = now
-        size = len(packet) + BELOW_BYTES
+        size = self._size_of(packet)
         self._history(ssrc).add(int.from_bytes(packet[2:4], "big"), size, now)
         if self._extension is not None:
             padding = padding_bytes(packet)
             packet = number_packet(packet, self._extension, self._number)
-            size = len(packet) + BELOW_BYTES
+            size = self._size_of(packet)
             self._numbered.add(self._number, size, now, padding)
             self._number = (self._number + 1) % SEQUENCES
         if not math.isinf(self._most):
@@ -348,17 +353,17 @@ class PathControl:
         """How long until a check should be sent [s]; infinite where none is needed here."""
         if not self.measures_round_trips:
             return math.inf
-        return self._trips.check_in(min(self._most, self._controller.budget), self._clock())
+        return self._trips.check_in(min(self._most, self._controller.budget), self._clock(), CHECK_BYTES + self.relay_bytes)
 
     def checked(self, path: object) -> int:
         """A check goes out over ``path``; its number. What is known of another path isn't of this one."""
         if path != self._checked:
             self._checked, self._trips = path, RoundTripMeter(after=self._trips.asked_last)
-        now = self._clock()
+        now, size = self._clock(), CHECK_BYTES + self.relay_bytes
         if not math.isinf(self._most):
-            self._controls.append((now, CHECK_BYTES))
-            self._note_spent(CHECK_BYTES)
-        self._octets += CHECK_BYTES
+            self._controls.append((now, size))
+            self._note_spent(size)
+        self._octets += size
         return self._trips.asked(self._octets, now)
 
     def answered(self, number: int) -> None:

@@ -287,6 +287,7 @@ class WebRtcPort(StreamPort):
             async with asyncio.timeout(self._options.connect_timeout_s):
                 await self._path.connect(remote, controlling=terms.offerer, active=terms.active)
             self._receives = remote.receives
+            self._stream.path.relay_bytes = self._path.ice.relay_bytes
             self._settle_sending()
             pictures = None if remote.pictures is None else remote.pictures.codec
             connected = Connected(pair=self._path.ice.pair_type, codec=remote.sound.codec.name, pictures=pictures)
@@ -334,6 +335,7 @@ class WebRtcPort(StreamPort):
         assert self._path_watch is not None, "there was a path"
         self._path_watch.ended(time.monotonic(), moved=moved, addresses=self._path.ice.gathered_from)
         if moved:
+            self._stream.path.relay_bytes = self._path.ice.relay_bytes
             self._consent_received()
             self._events.put(Moved(pair=self._path.ice.pair_type))
 

@@ -17,7 +17,7 @@ from typing import Final
 from sinchphone.protocol.congestion.meters import PathSample
 from sinchphone.protocol.congestion.queueing import QueueDelay
 
-CHECK_BYTES: Final = 116  # of one, with headers
+CHECK_BYTES: Final = 116  # of one, with headers, over no relay
 _CHECKS_SHARE: Final = 0.05  # of what may be sent is for checks,
 _OFTEN, _SELDOM = 0.4, 1.0  # [s] between two of them,
 _CLOSE: Final = 0.3  # [s] while a queue may stand there,
@@ -107,12 +107,12 @@ class RoundTripMeter:
         """Whether an answer came a moment ago."""
         return now - self._answered_at < _FRESH
 
-    def check_in(self, budget: float, now: float) -> float:
-        """How long until the next check is due [s]: it takes a small share of ``budget``."""
+    def check_in(self, budget: float, now: float, size: int = CHECK_BYTES) -> float:
+        """How long until the next check is due [s]: those of ``size`` bytes take a small share of ``budget``."""
         if not self._checks:
             return 0.0
         last, waiting = self._checks[-1], self._waiting(now)
-        pause = min(_SELDOM, max(_OFTEN, CHECK_BYTES * 8 / (_CHECKS_SHARE * budget)))
+        pause = min(_SELDOM, max(_OFTEN, size * 8 / (_CHECKS_SHARE * budget)))
         if self.asked_last - self._before < _AT_FIRST:
             pause = _CLOSE
         if self._last is not None and (self._last.waited or 0.0) > _LATE:

@@ -3,13 +3,16 @@
 import asyncio
 import datetime
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sinchphone.exchange.tls import Issued, issue
 from sinchphone.media.ice_servers import IceServer
+from sinchphone.media.network.tcp_backlog import LATE_SECONDS
 from sinchphone.media.port import CandidateFound, Connected, Moved, PortFailed, PortOptions, PortWarning
+from sinchphone.media.webrtc.ice import turn as turn_client
 from sinchphone.media.webrtc.port import WebRtcPort
 from tests.media.webrtc import coturn
 from tests.media.webrtc.coturn import PASSWORD, USER, Turn, a_turn_server, short_lived
@@ -54,6 +57,56 @@ async def test_two_parties_talk_by_relay_only(transport: str, tmp_path: Path, is
     async with a_turn_server(tmp_path, issued) as turn:
         options = relayed(server(turn, transport))
         await talk_by_relay(options, options)
+
+
+class _Counted:
+    """The bytes of IP packets that are written to a server over TCP, and when."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._sent: list[tuple[float, int]] = []
+        send, headers = turn_client._StreamLink.send, 20 + 32  # IPv4, TCP with time stamps
+
+        def counted(link: turn_client._StreamLink, data: bytes) -> None:
+            self._sent.append((time.monotonic(), len(data) + -len(data) % 4 + headers))
+            send(link, data)
+
+        monkeypatch.setattr(turn_client._StreamLink, "send", counted)
+
+    def kbps(self, since: float) -> float:
+        """The most in any second."""
+        sent = [each for each in self._sent if each[0] >= since]
+        return max(8e-3 * sum(size for at, size in sent if begin <= at < begin + 1) for begin, _ in sent)
+
+
+async def test_the_headers_of_the_way_to_a_relay_count_within_max_kbps(
+    tmp_path: Path, issued: Issued, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trap: those of TCP came on top of it, a quarter as much again."""
+    async with a_turn_server(tmp_path, issued) as turn:
+        options = replace(relayed(server(turn, "tcp")), max_kbps=40)
+        counted = _Counted(monkeypatch)
+        async with a_call(options, replace(HERE, max_kbps=40)) as (caller, callee):
+            assert caller.port._path.ice.relay_bytes == 30
+            assert callee.port._path.ice.relay_bytes == 0
+            began = time.monotonic()
+            assert share_of(await hear(callee, 5.0), 440) > 0.95
+            assert 25 < counted.kbps(began + 1) < 40 * 1.05
+
+
+async def test_what_would_wait_long_on_the_way_to_a_relay_is_not_sent(
+    tmp_path: Path, issued: Issued, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's TCP takes nothing, as on a line that has become narrow: what is added would be heard seconds late."""
+    async with a_turn_server(tmp_path, issued) as turn, a_call(relayed(server(turn, "tcp")), HERE) as (caller, callee):
+        assert share_of(await hear(callee, 1.0), 440) > 0.95
+        monkeypatch.setattr(turn_client, "outstanding_bytes", lambda transport: 1 << 20)
+        await asyncio.sleep(2 * LATE_SECONDS)
+        sent = (await caller.port.stats()).packets_sent
+        assert not caller.port._path.ice.send_media(b"\x80")
+        await asyncio.sleep(1.0)
+        assert (await caller.port.stats()).packets_sent == sent
+        monkeypatch.setattr(turn_client, "outstanding_bytes", lambda transport: 0)
+        assert share_of(await hear(callee, 2.0), 440) > 0.95
 
 
 async def test_short_lived_credentials_are_taken(tmp_path: Path, issued: Issued) -> None:

@@ -413,12 +413,19 @@ class IceConnection(seam.Connection):
             self._listener.media(data)
 
     def send_media(self, data: bytes) -> bool:
-        """Send at once; ``False`` where there is no pair (any more)."""
+        """Send at once; ``False`` where there is no pair (any more), or it would wait for too long on the way to a relay."""
         pair = self._nominated.get(COMPONENT)
-        if pair is None or self._broken:
+        if pair is None or self._broken or pair.protocol.transport.get_extra_info("is_late", False):
             return False
         pair.protocol.transport.sendto(data, pair.remote_addr)
         return True
+
+    @property
+    def relay_bytes(self) -> int:
+        """What the way to a relay of ours adds to each packet; nothing without one."""
+        pair = self._nominated.get(COMPONENT)
+        added: int = 0 if pair is None else pair.protocol.transport.get_extra_info("relay_bytes", 0)
+        return added
 
     @property
     def addresses(self) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from sinchphone.media.network.priority import RECEIVE_BUFFER_BYTES, prioritise
 from sinchphone.media.network.reading import read_datagrams
+from sinchphone.media.network.tcp_backlog import TcpBacklog, outstanding_bytes
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.ice_socket import MALFORMED
 from sinchphone.media.webrtc.ice.servers import Server
@@ -32,7 +33,10 @@ from sinchphone.tasks import start_task
 LIFETIME_SECONDS: Final = 600  # asked for; the server says how long it gives
 CHANNEL_SECONDS: Final = 240.0  # a channel lives for 600 s, the permission that its binding gives for 300 (RFC 8656 9, 12)
 MAX_CHALLENGES: Final = 25  # of one request: a server may change its nonce as often as it likes, but not for ever (RFC 8489 9.2.5)
-MAX_BUFFER_BYTES: Final = 32 * 1024  # that TCP didn't take yet; sound is dropped from there on, since it would come seconds late
+MAX_BUFFER_BYTES: Final = 32 * 1024  # that TCP didn't take yet; nothing is added to more
+_CHANNEL_BYTES: Final = 4  # before each packet,
+_TCP_BYTES: Final = 26  # more of headers with TCP and its time stamps than with UDP, and of padding about,
+_TLS_BYTES: Final = 22  # and of a record (RFC 8446 5.2)
 _REFUSED_SECONDS: Final = 60.0  # how long a peer that the server doesn't relay to isn't asked for again
 _MAX_WAITING: Final = 16  # datagrams for a peer whose channel is being bound; the newest are kept
 _FIRST_CHANNEL: Final = 0x4000
@@ -42,6 +46,8 @@ _UDP: Final = 17 << 24
 _FAMILY: Final = 0x0017  # REQUESTED-ADDRESS-FAMILY (RFC 8656 18.6), which the library doesn't know
 _FAMILIES: Final = {socket.AF_INET: 1, socket.AF_INET6: 2}
 _GOODBYE_SECONDS: Final = 0.5
+
+_ADDED: Final = {"udp": _CHANNEL_BYTES, "tcp": _CHANNEL_BYTES + _TCP_BYTES, "tls": _CHANNEL_BYTES + _TCP_BYTES + _TLS_BYTES}
 
 Address = tuple[str, int]
 
@@ -196,8 +202,11 @@ class Allocation(asyncio.DatagramTransport):
         return self._closing
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """``sockname``: the relayed address; ``related_address``: how the server sees us."""
-        return {"sockname": self._relayed, "related_address": self._mapped}.get(name, default)
+        """``sockname``: the relayed address; ``related_address``: how the server sees us; ``relay_bytes``: what the way there adds to each
+        packet; ``is_late``: whether media would wait too long there."""
+        if name == "is_late":
+            return isinstance(self._link, _StreamLink) and self._link.is_late
+        return {"sockname": self._relayed, "related_address": self._mapped, "relay_bytes": _ADDED[self._server.way]}.get(name, default)
 
     def _beside(self, work: Any, name: str) -> None:
         start_task(work, name=name, among=self._tasks)
@@ -363,6 +372,7 @@ class _StreamLink(asyncio.Protocol):
     def __init__(self, allocation: Allocation) -> None:
         self._allocation = allocation
         self._buffer = bytearray()
+        self._backlog = TcpBacklog()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a stream
         self.transport = transport
@@ -372,8 +382,15 @@ class _StreamLink(asyncio.Protocol):
     def is_full(self) -> bool:
         return self.transport.get_write_buffer_size() > MAX_BUFFER_BYTES
 
+    @property
+    def is_late(self) -> bool:
+        """Whether what is sent now would wait behind too much."""
+        return self._backlog.is_late(outstanding_bytes(self.transport), time.monotonic())
+
     def send(self, data: bytes) -> None:
-        self.transport.write(data + bytes(-len(data) % 4))  # RFC 8656 12.5
+        padded = data + bytes(-len(data) % 4)  # RFC 8656 12.5
+        self._backlog.wrote(len(padded), time.monotonic())
+        self.transport.write(padded)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
