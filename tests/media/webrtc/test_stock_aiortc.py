@@ -1,9 +1,11 @@
 """Calls with the peer connection of stock aiortc."""
 
 import asyncio
+import datetime
 import time
 from dataclasses import replace
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +15,14 @@ from av import AudioFrame
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Samples
 from sinchphone.audio.tones.signals import Sine
-from sinchphone.media.port import Connected
+from sinchphone.exchange.tls import issue
+from sinchphone.media.ice_servers import IceServer
+from sinchphone.media.port import Connected, PortOptions
+from sinchphone.media.webrtc.ice.turn import Allocation
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.sdp.jsep import Candidate, Description
 from sinchphone.tasks import start_task
+from tests.media.webrtc import coturn
 from tests.media.webrtc.port_peers import HERE, SETTLED, Peer, a_peer, clearest, talk
 
 
@@ -133,16 +139,23 @@ class NarrowTransport:
     def waiting_s(self) -> float:
         return max(0.0, self._free_at - time.monotonic())
 
-    def sendto(self, data: bytes, address: Any) -> None:
+    def sendto(self, data: bytes, address: Any = None) -> None:
         waits = self.waiting_s
         if waits < 1.0:
             self._free_at = time.monotonic() + waits + (len(data) + 28) * 8e-3 / self._kbps
             asyncio.get_running_loop().call_later(self._free_at - time.monotonic(), self._transport.sendto, data, address)
 
 
-@pytest.mark.usefixtures("stock_uses_loopback")
-async def test_the_queue_of_a_link_that_narrows_is_told_by_round_trips_and_drained() -> None:
-    async with a_peer(WebRtcPort(HERE)) as peer:
+def narrow_down(port: WebRtcPort) -> NarrowTransport:
+    """The path in use carries 24 kbit/s from now on: the way to the relay, where it begins with one."""
+    (pair,) = port._path.ice._nominated.values()
+    owner: Any = pair.protocol.transport._link if isinstance(pair.protocol.transport, Allocation) else pair.protocol
+    owner.transport = narrow = NarrowTransport(owner.transport, 24)
+    return narrow
+
+
+async def drains_its_queue(options: PortOptions) -> None:
+    async with a_peer(WebRtcPort(options)) as peer:
         stock = Stock()
         try:
             await is_called(stock, peer)
@@ -151,9 +164,7 @@ async def test_the_queue_of_a_link_that_narrows_is_told_by_round_trips_and_drain
             stream = peer.port._stream
             assert stream.path.measures_round_trips
             assert stream.path._trips.is_fresh(time.monotonic()), "checks are answered"
-            (pair,) = peer.port._path.ice._nominated.values()
-            narrow = NarrowTransport(pair.protocol.transport, 24)
-            pair.protocol.transport = cast(Any, narrow)
+            narrow = narrow_down(peer.port)
             waits = []
             for _ in range(20):
                 await talk(15, (peer, 440))
@@ -162,3 +173,17 @@ async def test_the_queue_of_a_link_that_narrows_is_told_by_round_trips_and_drain
             assert np.median(waits[-7:]) < 0.1
         finally:
             await stock.close()
+
+
+@pytest.mark.usefixtures("stock_uses_loopback")
+async def test_the_queue_of_a_link_that_narrows_is_told_by_round_trips_and_drained() -> None:
+    await drains_its_queue(HERE)
+
+
+@pytest.mark.skipif(not coturn.is_there(), reason=coturn.MISSING)
+@pytest.mark.usefixtures("stock_uses_loopback")
+async def test_that_of_the_way_to_a_relay_is_too(tmp_path: Path) -> None:
+    issued = issue(tmp_path / "tls", "127.0.0.1", datetime.datetime.now(datetime.UTC))
+    async with coturn.a_turn_server(tmp_path, issued) as turn:
+        server = IceServer(urls=(turn.url("udp"),), username=coturn.USER, credential=coturn.PASSWORD)
+        await drains_its_queue(PortOptions(ice_servers=(server,), relay_only=True))
