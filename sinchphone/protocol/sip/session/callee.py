@@ -9,7 +9,7 @@ from sinchphone.protocol.sip.session import transfer
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.dialog import Dialog
 from sinchphone.protocol.sip.session.state import ALLOW, NO_DESCRIPTION, REMIND_SECONDS, SUPPORTED, SessionState
-from sinchphone.protocol.sip.session.timer import TooSmall
+from sinchphone.protocol.sip.session.timer import MIN_SECONDS
 from sinchphone.protocol.sip.session.vocabulary import SipPhase
 from sinchphone.protocol.sip.uri import unquoted
 
@@ -209,10 +209,10 @@ def _provisional(session: SessionState, status: int, sdp: str | None) -> None:
 
 def _accept(session: SessionState, sdp: str) -> None:
     assert session.invite is not None
-    timer = session.timer.answering(session.invite, session.now)
-    if isinstance(timer, TooSmall):
-        _end(session, 422, "", v.SipEnded("the session interval is too small", 422), (("Min-SE", str(timer.least)),))
+    if session.timer.is_too_short(session.invite):
+        _end(session, 422, "", v.SipEnded("the session interval is too small", 422), (("Min-SE", str(MIN_SECONDS)),))
         return
+    timer = session.timer.answering(session.invite, session.now)
     asks = session.remote_sdp is None
     response = respond(session.invite, 200, tag=session.tag, headers=(*dialog_headers(session), *timer))
     if not session.is_sdp_sent:

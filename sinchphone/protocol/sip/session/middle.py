@@ -11,7 +11,7 @@ from sinchphone.protocol.sip.session import dtmf_info
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.dialog import Dialog
 from sinchphone.protocol.sip.session.state import ALLOW, SUPPORTED, Pending, Proposal, SessionState, reason_value
-from sinchphone.protocol.sip.session.timer import TooSmall
+from sinchphone.protocol.sip.session.timer import MIN_SECONDS
 from sinchphone.protocol.sip.session.vocabulary import SipPhase
 
 MAX_RETRIES: Final = 5  # of a change that meets another
@@ -206,6 +206,8 @@ def _consider(session: SessionState, key: str, request: Request, dialog: Dialog)
         session.reply(key, respond(request, 500, headers=(("Retry-After", str(1 + int(9 * session.options.chance()))),)))
     elif session.is_changing and (request.method == "INVITE" or request.sdp is not None):
         session.reply(key, respond(request, 491))
+    elif session.timer.is_too_short(request):
+        session.reply(key, respond(request, 422, headers=(("Min-SE", str(MIN_SECONDS)),)))
     elif request.sdp is None and request.method == "UPDATE":
         _accept_change(session, key, request, dialog, None)
     elif request.sdp is not None and request.sdp == session.answered_offer and session.local_sdp is not None:
@@ -256,10 +258,6 @@ def change_cancelled(session: SessionState, event: v.GotCancel) -> None:
 
 def _accept_change(session: SessionState, key: str, request: Request, dialog: Dialog, sdp: str | None) -> None:
     timer = session.timer.answering(request, session.now)
-    if isinstance(timer, TooSmall):
-        session.proposal = None
-        session.reply(key, respond(request, 422, headers=(("Min-SE", str(timer.least)),)))
-        return
     dialog.refresh_target(request)
     response = respond(request, 200, headers=(("Allow", ALLOW), ("Supported", SUPPORTED), *timer))
     if sdp is not None:

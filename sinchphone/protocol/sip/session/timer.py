@@ -3,26 +3,18 @@
 ::
 
     caller: asking() -> headers of INVITE      agreed(2xx) -> who refreshes, when
-    callee: answering(request) -> headers of 2xx, or TooSmall: 422
+    callee: is_too_short(request) -> 422       answering(request) -> headers of 2xx
 """
 
 import re
 from typing import Final
 
 from sinchphone.protocol.sip.message import HeaderLines, Request, Response
-from sinchphone.quick_dataclass import quick_dataclass
 
 MIN_SECONDS: Final = 90  # RFC 4028 4
 MAX_SECONDS: Final = 86_400
 RETRY_SECONDS: Final = 5.0
 _EXPIRES: Final = re.compile(r"\s*([0-9]{1,9})\s*(?:;(.*))?")
-
-
-@quick_dataclass(frozen=True, slots=True)
-class TooSmall:
-    """The peer wants shorter sessions than we take: 422 with our Min-SE."""
-
-    least: int = MIN_SECONDS
 
 
 class SessionTimer:
@@ -79,19 +71,20 @@ class SessionTimer:
         self._is_ours = refresher != "uas"
         self._since = now
 
-    def answering(self, request: Request, now: float) -> HeaderLines | TooSmall:
-        """Headers of our 2xx to an INVITE or UPDATE."""
+    def is_too_short(self, request: Request) -> bool:
+        """Whether an INVITE or UPDATE wants shorter sessions than we take, and can be told so by 422."""
+        return bool(self._wanted) and 0 < read_session_expires(request)[0] < MIN_SECONDS and _supports_timer(request)
+
+    def answering(self, request: Request, now: float) -> HeaderLines:
+        """Headers of our 2xx to an INVITE or UPDATE that isn't too short."""
         seconds, refresher = read_session_expires(request)
-        supports = "timer" in request.tokens("Supported") | request.tokens("Require")
         if not self._wanted or (not seconds and self._seconds == 0 and request.method != "INVITE"):
             return ()
         if 0 < seconds < MIN_SECONDS:
-            if supports:
-                return TooSmall()
             seconds = MIN_SECONDS
         least = request.number("Min-SE") or 0
         self._seconds = min(max(least, min(seconds or self._wanted, self._wanted)), MAX_SECONDS)
-        if not supports:
+        if not _supports_timer(request):
             refresher = "uas"
         refresher = refresher or "uac"
         self._is_ours = refresher == "uas"
@@ -107,3 +100,7 @@ def read_session_expires(message: Request | Response) -> tuple[int, str]:
         return 0, ""
     words = re.findall(r"refresher\s*=\s*(uac|uas)", (match[2] or "").lower())
     return min(int(match[1]), MAX_SECONDS), words[0] if words else ""
+
+
+def _supports_timer(request: Request) -> bool:
+    return "timer" in request.tokens("Supported") | request.tokens("Require")

@@ -72,3 +72,16 @@ def test_what_an_ack_answered_is_an_offer_when_it_comes_as_one() -> None:
     caller.order(v.AnswerReoffer(OTHER))
     caller.receive("ACK", number=1, sdp=ANSWER)
     assert events(caller.receive("INVITE", number=2, sdp=ANSWER)) == [v.SipReoffered(ANSWER)]
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+@pytest.mark.parametrize("sdp", [OTHER, OFFER, None], ids=["a change", "a refresh", "no description"])
+def test_a_change_with_too_short_an_interval_is_refused_before_the_sound_is_changed(method: str, sdp: str | None) -> None:
+    callee = Callee(session_seconds=600)
+    callee.order(v.SipAnswer(ANSWER))
+    callee.acknowledge()
+    said = callee.receive(method, number=2, sdp=sdp, Supported="timer", Session_Expires="60")
+    refusal = only(said, v.Reply).response
+    assert (refusal.status, refusal.first("Min-SE"), events(said)) == (422, "90", [])
+    again = callee.receive(method, number=3, sdp=OTHER, Supported="timer", Session_Expires="90")
+    assert events(again) == [v.SipReoffered(OTHER)]
