@@ -63,12 +63,6 @@ def check_address(sdp: str) -> None:
         raise MediaError(NO_ADDRESS)
 
 
-def is_renumbered(sdp: str, other: str) -> bool:
-    """Whether formats of the sound have other numbers in the other description."""
-    theirs = _numbers(other)
-    return any(theirs.get(encoding, number) != number for encoding, number in _numbers(sdp).items())
-
-
 def with_formats_of(sdp: str, other: str) -> str:
     """The description with those formats of the sound only that the other one has too, in its order, whatever their numbers. Raises
     MediaError where they have no codec in common."""
@@ -79,6 +73,24 @@ def with_formats_of(sdp: str, other: str) -> str:
 
     def change(section: Block) -> Block:
         return [("m", " ".join([*section[0][1].split()[:3], *(numbers[encoding] for encoding in common)])), *section[1:]]
+
+    return _with_sound(sdp, change)
+
+
+def with_key_for(sdp: str, other: str) -> str:
+    """The description with one key for its sound (RFC 4568 5.1): for the first suite of the other one that both have, under its tag there;
+    as it is where the other one has none. Raises MediaError where they have no suite in common."""
+    own = {line.split()[1]: line for line in _keys(sdp)}
+    theirs = [line.split() for line in _keys(other)]
+    if not theirs:
+        return sdp
+    tag, suite = next(((words[0], words[1]) for words in theirs if words[1] in own), ("", ""))
+    if not suite:
+        raise MediaError("the new offer has no key that the call can use")
+    key = f"crypto:{tag} {own[suite].partition(' ')[2]}"
+
+    def change(section: Block) -> Block:
+        return [*(line for line in section if (attribute(line) or ("",))[0] != "crypto"), ("a", key)]
 
     return _with_sound(sdp, change)
 
@@ -156,7 +168,7 @@ def ice_lines(sdp: str) -> Block:
 
 
 def agreed(offer: str, answer: str) -> str:
-    """The offer as if its author had answered: with the formats and the DTLS role (RFC 8842 5) that ``answer`` left to it."""
+    """The offer as if its author had answered: with the formats, the key and the DTLS role (RFC 8842 5) that ``answer`` left to it."""
     theirs = _read(answer)
     taken = theirs[_sound(theirs)]
     formats = taken[0][1].split()[3:]
@@ -168,7 +180,7 @@ def agreed(offer: str, answer: str) -> str:
         kept: Block = [("m", " ".join(words[:3] + [each for each in formats if each in words[3:]])), *section[1:]]
         return kept if role is None else [("a", f"setup:{role}") if (attribute(line) or ("",))[0] == "setup" else line for line in kept]
 
-    return _with_sound(offer, change)
+    return with_key_for(_with_sound(offer, change), answer)
 
 
 def _unnamed(key: str, value: str) -> str:
@@ -187,6 +199,11 @@ def _numbers(sdp: str) -> dict[str, str]:
         if encoding:
             first.setdefault(encoding, number)
     return first
+
+
+def _keys(sdp: str) -> list[str]:
+    """What the lines of keys for the sound say: a tag, a suite, and more."""
+    return [value for name, value in attributes_of(_sound_section(sdp)) if name == "crypto" and len(value.split()) > 2]
 
 
 def _mapped(sdp: str) -> list[tuple[str, str]]:

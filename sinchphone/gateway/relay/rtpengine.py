@@ -31,11 +31,11 @@ from sinchphone.gateway.relay.description import (
     encodings,
     ice_fragment,
     ice_lines,
-    is_renumbered,
     takes_events,
     with_candidates,
     with_direction,
     with_formats_of,
+    with_key_for,
 )
 from sinchphone.gateway.relay.digit_log import DigitLog
 from sinchphone.gateway.relay.ng import NgLink, NoAnswerError
@@ -139,6 +139,7 @@ class RtpengineRelay:
         self._link: NgLink | None = None  # to the one that has the call
         self._transports: dict[Side, MediaTransport] = {Side.CALLER: caller}
         self._offered: tuple[Side, str] | None = None  # the last offer, not answered yet
+        self._offerer = Side.CALLER  # of the last offer that was answered
         self._given = ""  # our last offer, the first for the called side or a later one
         self._described: dict[Side, str] = {}  # each side's last description, as it came
         self._tags: dict[Side, str] = {Side.CALLER: Side.CALLER}  # of the sides that answered or offered
@@ -186,16 +187,18 @@ class RtpengineRelay:
     async def _rejoin(self, side: Side, offer: str, transport: MediaTransport, ours: str) -> str:
         """Answer an offer as if its author had just come; who had that side before is forgotten. Where that fails, nothing has changed."""
         other = side.other
-        if transport is not MediaTransport.WEBRTC:
-            check_address(offer)
         before = self._tags[side], self._transports[side], dict(self._said), dict(self._codecs)
         self._newcomers += 1
         self._tags[side], self._transports[side] = f"{side}-new{self._newcomers}", transport
-        kept, way = self._said[other], agreed_direction(ours, mirrored(direction(offer)))
+        kept = self._said[other]
+        others = with_direction(kept, agreed_direction(ours, mirrored(direction(offer))))
         try:
-            await self._offer(side, offer)
-            given = await self._answer(other, with_direction(kept, way), kept=kept)
-            check_answer(offer, given)
+            if transport is MediaTransport.WEBRTC:
+                await self._offer(side, offer)
+                given = await self._answer(other, others, kept=kept)
+                check_answer(offer, given)
+            else:
+                given = await self._take_as_answer(side, offer, others)
         except MediaError:
             left = self._tags[side]
             self._tags[side], self._transports[side], self._said, self._codecs = before
@@ -213,21 +216,19 @@ class RtpengineRelay:
         """Answer a new offer of a side in the name of the other one, with what that agreed to before; ``ours``: the direction, seen from
         us, where the other one is a port of ours.
 
-        That of the called side is told to rtpengine as a new answer to the caller: the payload types stay what they were. A side over RTP
-        that names others, other codecs or keys, is joined as somebody new: rtpengine 10.5 would send it what it knew before.
+        That of a side over RTP, and of the called side, is told to rtpengine as an answer to the other one.
         """
         other = side.other
         if other not in self._said:
             raise LocalProtocolError("only an answered call can be renewed")
         ours = ours or ("sendrecv" if self.hears(other) else "sendonly")
         transport = self._transports[side]
+        kept, way = self._said[other], agreed_direction(ours, mirrored(direction(offer)))
         if transport is not MediaTransport.WEBRTC:
             check_offer(offer, secure=transport is MediaTransport.SRTP)
-            if transport is MediaTransport.RTP and is_renumbered(offer, self._said[other]):
-                return await self._renumber(side, offer, ours)
             if encodings(offer) != encodings(self._described[side]):
                 return await self._rejoin(side, offer, transport, ours)
-        kept, way = self._said[other], agreed_direction(ours, mirrored(direction(offer)))
+            return await self._take_as_answer(side, offer, with_direction(kept, way))
         if side is Side.CALLER:
             await self._offer(side, offer)
             return await self._answer(other, with_direction(kept, way), kept=kept)
@@ -235,21 +236,23 @@ class RtpengineRelay:
             raise MediaError("rtpengine can't restart ICE with the called side alone")
         given = agreed(await self._offer(other, with_direction(kept, way)), offer)
         if not codecs(given):
-            if transport is not MediaTransport.WEBRTC:
-                return await self._rejoin(side, offer, transport, ours)
             raise MediaError("the new offer has none of the codecs of the call under their numbers")
         await self._answer(side, agreed(offer, given))
         self._said[other] = kept
         return given
 
-    async def _renumber(self, side: Side, offer: str, ours: str) -> str:
-        """Answer an offer that has formats of the other side under other numbers: told to rtpengine as an answer to that side, the one kind
-        of description in which numbers may be others. Each side is sent its own from then on (RFC 3264 6.1)."""
-        other = side.other
-        kept, way = self._said[other], agreed_direction(ours, mirrored(direction(offer)))
-        given = with_formats_of(await self._offer(other, with_direction(kept, way)), offer)
-        await self._answer(side, with_formats_of(offer, given))
-        self._said[other], self._described[side] = kept, offer
+    async def _take_as_answer(self, side: Side, offer: str, others: str) -> str:
+        """Answer an offer over RTP, where the other side says ``others``.
+
+        Told to rtpengine 10.5 as an offer, new numbers of formats wouldn't be used towards the side, and its new key would be used towards
+        the other one, who isn't told of it. In an answer each side's numbers and keys are its own (RFC 3264 6.1, RFC 4568 7.1).
+        """
+        check_address(offer)
+        kept = self._said[side.other]
+        proposed = await self._offer(side.other, others)
+        given = with_key_for(with_formats_of(proposed, offer), offer)
+        await self._answer(side, with_key_for(with_formats_of(offer, given), proposed))
+        self._said[side.other] = kept
         return given
 
     async def propose(self, side: Side, *, ours: str | None = None) -> str:
@@ -359,10 +362,11 @@ class RtpengineRelay:
         self._offered = pending
 
     async def _agree_again(self) -> None:
-        """Tell rtpengine what both sides agreed to."""
-        called = self._said[Side.CALLED]
-        await self._offer(Side.CALLER, self._said[Side.CALLER])
-        await self._answer(Side.CALLED, called)
+        """Tell rtpengine what both sides agreed to; who offered last is the one whose key the other one knows."""
+        answerer = self._offerer.other
+        answer = self._said[answerer]
+        await self._offer(self._offerer, self._said[self._offerer])
+        await self._answer(answerer, answer)
 
     async def _forget(self, tag: str) -> None:
         """Who has that tag isn't in the call any more: they hear nothing, and aren't heard."""
@@ -405,6 +409,7 @@ class RtpengineRelay:
             **flags,
         )
         given = _sdp(found)
+        self._offerer = offerer
         self._said[side], self._said[offerer] = kept or answer, agreed(offer, given)
         self._codecs = {side: _first(answer), offerer: _first(given)}
         if self._watching is None:
