@@ -96,6 +96,7 @@ async def test_who_gives_up_waiting_harms_nobody(tmp_path: Path) -> None:
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     await store.settle()
+    assert await store.read(IDENTITIES) == [ADA]
     await store.close()
 
 

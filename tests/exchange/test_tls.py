@@ -121,6 +121,7 @@ def test_a_file_that_is_broken_is_made_anew(tmp_path: Path, name: str) -> None:
     (tmp_path / "tls" / name).write_text("broken")
     issued = issue(tmp_path, "127.0.0.1", NOW)
     context(issued)
+    assert (tmp_path / "tls" / name).read_text().startswith("-----BEGIN ")
 
 
 def test_a_folder_that_can_not_be_used_is_named(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ APPLICATION = "acme"
 SECRET = b"a" * 16
 SDK = Path(__file__).with_name("sdk")
 PATIENCE_S = 20.0
+LOGGED_LINES = 60  # of the SDK's log, where a call ended otherwise
 PURE = 0.95  # of the energy, what is one tone
 ENOUGH = RATE // FRAME_SAMPLES
 
@@ -66,8 +67,9 @@ def installed(guest: guests.Guest) -> Path:
 class Sdk:
     """One official SDK client in a Node process."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self._process = process
+        self._log = log
         self._told: list[dict[str, Any]] = []
         self._news = asyncio.Event()
         self._reading = start_task(self._read(), name="read the SDK")
@@ -92,6 +94,13 @@ class Sdk:
                 return found
         except TimeoutError:
             raise AssertionError(f"the SDK didn't tell {event} {members}, but {self._told}") from None
+
+    async def ends(self, cause: str, **options: Any) -> None:
+        """Waits until it tells that a call has ended, which must be for that cause. Where it isn't, its log says why."""
+        ended = await self.told("ended", **options)
+        if ended["cause"] != cause:
+            lines = self._log.read_text().splitlines()[-LOGGED_LINES:]
+            raise AssertionError(f"the SDK told {ended}, not {cause}; its log: {' | '.join(lines)}")
 
     def tells_not(self, event: str) -> bool:
         return all(one["event"] != event for one in self._told)
@@ -182,7 +191,7 @@ class Town:
                 stderr=log,
                 env={**os.environ, "NODE_EXTRA_CA_CERTS": str(self.issued.authority)},
             )
-        client = Sdk(process)
+        client = Sdk(process, self.log)
         self.stack.push_async_callback(client.close)
         await client.told("ready")
         return client

@@ -126,7 +126,7 @@ async def test_the_sdk_calls_a_phone_and_both_hear_each_other(town: Any, steps: 
     await ear.hears(1000.0)
     sdk.do("hangUp", call=call.id)
     assert (await steps.end_of(call)).cause is Cause.HUNG_UP
-    assert (await sdk.told("ended", call=call.id))["cause"] == "HUNG_UP"
+    await sdk.ends("HUNG_UP", call=call.id)
 
 
 @pytest.mark.parametrize("api", ["ocra", "papi"])
@@ -144,7 +144,7 @@ async def test_a_phone_calls_the_sdk_and_both_hear_each_other(town: Any, steps: 
     await sdk.hears(told["call"], 440)
     await ear.hears(1000.0)
     await call.hang_up()
-    assert (await sdk.told("ended"))["cause"] == "HUNG_UP"
+    await sdk.ends("HUNG_UP")
     assert (await steps.end_of(call)).cause is Cause.HUNG_UP
 
 
@@ -155,7 +155,7 @@ async def test_a_phone_hangs_up_on_the_sdk_that_called(town: Any, steps: Any) ->
     await call.answer()
     await sdk.told("established")
     await call.hang_up()
-    assert (await sdk.told("ended"))["cause"] == "HUNG_UP"
+    await sdk.ends("HUNG_UP")
 
 
 async def test_the_sdk_hangs_up_on_the_phone_that_called(town: Any, steps: Any) -> None:
@@ -178,7 +178,7 @@ async def test_the_sdk_hangs_up_in_the_moment_that_it_has_answered(town: Any, st
     sdk.do("answer", call=incoming)
     sdk.do("hangUp", call=incoming)
     assert (await steps.end_of(call)).cause in (Cause.HUNG_UP, Cause.DENIED)
-    assert (await sdk.told("ended"))["cause"] == "DENIED"
+    await sdk.ends("DENIED")
 
 
 async def test_the_sdk_cancels_a_call_that_rings_on_a_phone(town: Any, steps: Any) -> None:
@@ -188,7 +188,7 @@ async def test_the_sdk_cancels_a_call_that_rings_on_a_phone(town: Any, steps: An
     await sdk.told("progressing")
     sdk.do("hangUp", call=call.id)
     assert (await steps.end_of(call)).cause is Cause.CANCELED
-    assert (await sdk.told("ended"))["cause"] == "CANCELED"
+    await sdk.ends("CANCELED")
 
 
 async def test_a_phone_cancels_a_call_that_rings_on_the_sdk(town: Any, steps: Any) -> None:
@@ -197,7 +197,7 @@ async def test_a_phone_cancels_a_call_that_rings_on_the_sdk(town: Any, steps: An
     await sdk.told("incoming")
     await steps.reach(call, State.RINGING)
     await call.hang_up()
-    assert (await sdk.told("ended"))["cause"] == "CANCELED"
+    await sdk.ends("CANCELED")
 
 
 async def test_a_phone_cancels_a_call_before_the_sdk_has_taken_notice(town: Any, steps: Any) -> None:
@@ -205,14 +205,14 @@ async def test_a_phone_cancels_a_call_before_the_sdk_has_taken_notice(town: Any,
     call = await phone.call_user("alice")
     await sdk.told("incoming")  # it has not subscribed its signal channel yet, or not acknowledged at least
     await call.hang_up()
-    assert (await sdk.told("ended"))["cause"] == "CANCELED"
+    await sdk.ends("CANCELED")
 
 
 async def test_a_phone_declines_the_sdk(town: Any, steps: Any) -> None:
     phone, sdk = await town.phone("bob"), await town.sdk_user("alice")
     sdk.do("callUser", to="bob")
     await (await steps.event(phone, IncomingCall)).call.decline()
-    assert (await sdk.told("ended"))["cause"] == "DENIED"
+    await sdk.ends("DENIED")
 
 
 async def test_the_sdk_declines_a_phone(town: Any, steps: Any) -> None:
@@ -228,7 +228,7 @@ async def test_a_phone_is_busy_for_the_sdk(town: Any, steps: Any) -> None:
     phone, sdk = await town.phone("bob"), await town.sdk_user("alice")
     sdk.do("callUser", to="bob")
     await (await steps.event(phone, IncomingCall)).call.decline(busy=True)
-    assert (await sdk.told("ended"))["cause"] == "DENIED"
+    await sdk.ends("DENIED")
 
 
 async def test_the_sdk_is_busy_while_it_talks(town: Any, steps: Any) -> None:
@@ -245,14 +245,14 @@ async def test_the_sdk_gives_up_where_nobody_takes_notice(town: Any) -> None:
     sdk, silent = await town.sdk_user("alice", progressTimeout=1_000), await town.sdk_user("bob")
     await silent.close()  # reachable for some seconds more
     sdk.do("callUser", to="bob")
-    assert (await sdk.told("ended"))["cause"] == "TIMEOUT"
+    await sdk.ends("TIMEOUT")
 
 
 async def test_the_sdk_gives_up_after_45_seconds_where_nobody_answers(town: Any, steps: Any) -> None:
     phone, sdk = await town.phone("bob"), await town.sdk_user("alice")
     sdk.do("callUser", to="bob")
     call = (await steps.event(phone, IncomingCall)).call
-    assert (await sdk.told("ended", seconds=60))["cause"] == "NO_ANSWER"
+    await sdk.ends("NO_ANSWER", seconds=60)
     assert (await steps.end_of(call)).cause is Cause.CANCELED
 
 
@@ -266,7 +266,7 @@ async def test_the_sdk_calls_a_phone_number_and_is_told_goodbye(town: Any) -> No
     sdk = await town.sdk_user("alice")
     sdk.do("callPhone", to="+46000000000")
     await sdk.told("established")
-    assert (await sdk.told("ended", seconds=30))["cause"] == "HUNG_UP"
+    await sdk.ends("HUNG_UP", seconds=30)
 
 
 async def test_the_sdk_hears_its_echo(town: Any) -> None:
@@ -286,7 +286,7 @@ async def test_a_call_from_a_phone_rings_on_both_devices_of_an_sdk_user(town: An
     await asyncio.sleep(1)  # both have acknowledged by now
     first.do("answer", call=incoming)
     await first.told("established")
-    assert (await second.told("ended"))["cause"] == "OTHER_DEVICE_ANSWERED"
+    await second.ends("OTHER_DEVICE_ANSWERED")
     await steps.reach(call, State.ESTABLISHED)
 
 

@@ -72,7 +72,7 @@ async def test_the_sdk_calls_a_sip_phone_and_both_hear_each_other(town: Any, pho
     await sdk.hears(here, 440)
     await ear.hears(1000.0)
     await call.hang_up()
-    assert (await sdk.told("ended"))["cause"] == "HUNG_UP"
+    await sdk.ends("HUNG_UP")
 
 
 async def test_the_sdk_hears_early_sound(town: Any, phone: Phone) -> None:
@@ -88,7 +88,7 @@ async def test_the_sdk_hears_early_sound(town: Any, phone: Phone) -> None:
     await call.answer(answer)
     await sdk.told("established")
     sdk.do("hangUp", call=here)
-    assert (await sdk.told("ended"))["cause"] == "HUNG_UP"
+    await sdk.ends("HUNG_UP")
 
 
 async def test_the_sdk_is_told_that_a_sip_phone_is_busy(town: Any, phone: Phone) -> None:
@@ -96,7 +96,7 @@ async def test_the_sdk_is_told_that_a_sip_phone_is_busy(town: Any, phone: Phone)
     sdk.do("callSip", to=f"bob@127.0.0.1:{phone.agent.port}")
     call, _, _ = await phone.next_call()
     await call.refuse(486, "Busy Here")
-    assert (await sdk.told("ended"))["cause"] == "DENIED"
+    await sdk.ends("DENIED")
 
 
 async def test_a_sip_phone_calls_the_sdk_and_both_hear_each_other(town: Any, phone: Phone) -> None:
@@ -121,4 +121,4 @@ async def test_a_sip_phone_calls_the_sdk_and_both_hear_each_other(town: Any, pho
     await sdk.hears(told["call"], 440)
     await ear.hears(1000.0)
     await call.hang_up()
-    assert (await sdk.told("ended"))["cause"] == "HUNG_UP"
+    await sdk.ends("HUNG_UP")

@@ -215,6 +215,22 @@ async def test_a_server_that_never_answers_delays_only_the_end_and_not_for_long(
         assert agent.types == {"host", "srflx"}  # the one that answers isn't lost with the others
 
 
+async def introduce(one: Agent, two: Agent) -> None:
+    """Both have candidates, and know each other's user name fragment and password."""
+    await one.connection.gather_candidates()
+    await two.connection.gather_candidates()
+    one.knows(two, controlling=True)
+    two.knows(one, controlling=False)
+
+
+async def try_all(one: Agent, two: Agent) -> None:
+    """Each knows all the other's candidates, and they connect."""
+    for agent, other in ((one, two), (two, one)):
+        for candidate in other.found:
+            await agent.connection.add(f"candidate:{candidate.to_sdp()}")
+    await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
+
+
 async def test_servers_that_come_while_it_gathers_are_asked_and_nobody_waits_for_them() -> None:
     coming = IceServerList()
     async with (
@@ -222,14 +238,8 @@ async def test_servers_that_come_while_it_gathers_are_asked_and_nobody_waits_for
         an_agent(PortOptions(loopback=True, more_servers=coming), "onea") as one,
         an_agent(PortOptions(loopback=True, more_servers=coming), "twob") as two,
     ):
-        await one.connection.gather_candidates()
-        await two.connection.gather_candidates()
-        one.knows(two, controlling=True)
-        two.knows(one, controlling=False)
-        for agent, other in ((one, two), (two, one)):
-            for candidate in other.found:
-                await agent.connection.add(f"candidate:{candidate.to_sdp()}")
-        await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
+        await introduce(one, two)
+        await try_all(one, two)
         assert not one.complete.is_set()  # there may be more
         coming.put((IceServer(urls=(url,)),))
         await asyncio.wait_for(one.complete.wait(), PATIENCE)
@@ -248,14 +258,8 @@ async def test_with_relay_only_no_address_of_ours_is_given() -> None:
 
 async def test_two_agents_find_each_other_without_a_pause() -> None:
     async with an_agent(ufrag="onea") as one, an_agent(ufrag="twob") as two:
-        await one.connection.gather_candidates()
-        await two.connection.gather_candidates()
-        one.knows(two, controlling=True)
-        two.knows(one, controlling=False)
-        for agent, other in ((one, two), (two, one)):
-            for candidate in other.found:
-                await agent.connection.add(f"candidate:{candidate.to_sdp()}")
-        await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
+        await introduce(one, two)
+        await try_all(one, two)
         assert one.connection.pair_type == "host"
         assert one.connection.send_media(b"\x80sound")
         await asyncio.sleep(0.05)
@@ -264,10 +268,7 @@ async def test_two_agents_find_each_other_without_a_pause() -> None:
 
 async def test_two_agents_that_have_nothing_but_ipv6_find_each_other() -> None:
     async with an_agent(ufrag="onea") as one, an_agent(ufrag="twob") as two:
-        await one.connection.gather_candidates()
-        await two.connection.gather_candidates()
-        one.knows(two, controlling=True)
-        two.knows(one, controlling=False)
+        await introduce(one, two)
         for agent, other in ((one, two), (two, one)):
             for candidate in other.found:
                 if candidate.host == "::1":
@@ -294,10 +295,7 @@ async def test_an_agent_without_a_candidate_that_works_fails_when_all_are_known(
 
 async def find_each_other(one: Agent, two: Agent) -> None:
     """By the first candidate of ``one``; the other one is learnt from its checks."""
-    await one.connection.gather_candidates()
-    await two.connection.gather_candidates()
-    one.knows(two, controlling=True)
-    two.knows(one, controlling=False)
+    await introduce(one, two)
     await two.connection.add(f"candidate:{one.found[0].to_sdp()}")
     await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
 
@@ -382,10 +380,7 @@ async def test_an_answer_that_comes_seconds_late_is_a_consent(measured: bool) ->
 async def test_a_check_with_another_password_is_refused() -> None:
     """Attack: somebody who saw the user name fragment, but not the password, checks in."""
     async with an_agent(ufrag="onea") as one, an_agent(ufrag="twob") as two:
-        await one.connection.gather_candidates()
-        await two.connection.gather_candidates()
-        one.knows(two, controlling=True)
-        two.knows(one, controlling=False)
+        await introduce(one, two)
         two.connection.remote_password = "x" * 24
         await two.connection.add(f"candidate:{one.found[0].to_sdp()}")
         connecting = asyncio.gather(one.connection.connect(), two.connection.connect())

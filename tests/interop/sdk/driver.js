@@ -155,7 +155,7 @@ const client = new SinchClient({
   startActiveConnection: options.calling !== false,
   supportActiveConnection: true,
   progressTimeout: options.progressTimeout,
-  onLogMessage: (note) => process.stderr.write(`sdk: ${note.message}\n`),
+  onLogMessage: (note) => process.stderr.write(`${(performance.now() / 1000).toFixed(3)} sdk: ${note.message}\n`),
 });
 
 const calls = new Map();

@@ -17,6 +17,7 @@ from sinchphone.protocol.rtp.nack import Nack
 from sinchphone.protocol.rtp.packet import RtpPacket, encode_packet
 from sinchphone.protocol.rtp.red import Block, encode_red
 from sinchphone.protocol.rtp.telephone_event import Digit
+from tests.media.legs.numbered_packets import NumberedPackets
 
 OPUS, RED, EVENT = 111, 63, 110
 HEARS = Agreement(codec.OPUS, OPUS, {OPUS: codec.OPUS}, events={EVENT: 48_000}, repair=RepairTerms(RED, frozenset({RED}), nack=True))
@@ -25,29 +26,11 @@ FRAME_S = 0.020
 FIRST = 65_500
 
 
-class Counted:
-    """A codec whose sound is the number in the packet; made-up sound is 7. ``+`` before a number: it carries the one before."""
+class NumberedOrNot(NumberedPackets):
+    """What isn't a number is no packet; of a copy's sound it is known that it's the one before."""
 
     def duration(self, payload: bytes) -> int:
         return FRAME_SAMPLES if payload.lstrip(b"+").isdigit() else 0
-
-    def recoverable(self, payload: bytes) -> int:
-        return FRAME_SAMPLES if payload.startswith(b"+") else 0
-
-    def is_background(self, payload: bytes) -> bool:
-        return False
-
-    def decode(self, payload: bytes) -> Samples:
-        return np.full(FRAME_SAMPLES, int(payload), np.int16)
-
-    def conceal(self, samples: int) -> Samples:
-        return np.full(samples, 7, np.int16)
-
-    def note(self) -> bool:
-        return False
-
-    def go_back(self) -> None:
-        raise AssertionError("nothing was noted")
 
     def recover(self, payload: bytes, samples: int) -> Samples:
         return np.full(samples, int(payload) - 1, np.int16)
@@ -60,7 +43,7 @@ class Line:
         self.now = 50.0
         self.digits: list[Digit] = []
         self.inbound = Inbound(self.digits.append, clock=lambda: self.now)
-        self.inbound._decoder._decoders[codec.OPUS.name] = Counted()
+        self.inbound._decoder._decoders[codec.OPUS.name] = NumberedOrNot()
         self.inbound.expect(HEARS)
         self.receiver = self.inbound.receiver
         self.inbound.measured(40.0)

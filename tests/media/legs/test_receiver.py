@@ -15,6 +15,7 @@ from sinchphone.audio.playout.jitter import MAX_PACKETS
 from sinchphone.errors import MediaError
 from sinchphone.media.codecs.opus import Decoder, Encoder, has_fec
 from sinchphone.media.legs.receiver import MAX_PAYLOAD_BYTES, Receiver, ReceiverStats
+from tests.media.legs.numbered_packets import NumberedPackets
 
 HZ = 440
 FRAME_S = 0.020
@@ -46,34 +47,6 @@ def syllables(frames: int) -> Samples:
     phase = 2 * np.pi * np.cumsum(150 + 40 * np.sin(2 * np.pi * 0.7 * t)) / RATE
     buzz = sum(np.sin(k * phase) / k for k in range(1, 20))
     return (4000 * buzz * (0.5 - 0.5 * np.cos(2 * np.pi * 4 * t))).astype(np.int16)
-
-
-class Counted:
-    """A decoder whose sound tells what it was made from: packets by their number, copies by -number, made-up sound is 7."""
-
-    def duration(self, payload: bytes) -> int:
-        return FRAME_SAMPLES
-
-    def recoverable(self, payload: bytes) -> int:
-        return FRAME_SAMPLES if payload.startswith(b"+") else 0
-
-    def is_background(self, payload: bytes) -> bool:
-        return False
-
-    def decode(self, payload: bytes) -> Samples:
-        return np.full(FRAME_SAMPLES, int(payload), np.int16)
-
-    def conceal(self, samples: int) -> Samples:
-        return np.full(samples, 7, np.int16)
-
-    def note(self) -> bool:
-        return False
-
-    def go_back(self) -> None:
-        raise AssertionError("nothing was noted")
-
-    def recover(self, payload: bytes, samples: int) -> Samples:
-        return np.full(samples, -int(payload), np.int16)
 
 
 @dataclass
@@ -230,7 +203,7 @@ def test_one_lost_packet_costs_one_concealed_frame_and_nothing_after_it(packets:
 
 
 def test_after_a_lost_packet_the_next_ones_are_decoded_in_their_turn() -> None:
-    heard = listen([b"%d" % (100 + i) for i in range(100)], Path(lost={50}), decoder=Counted())
+    heard = listen([b"%d" % (100 + i) for i in range(100)], Path(lost={50}), decoder=NumberedPackets())
     values = [int(v) for v in heard.sound[heard.sound != 0]]
     runs = [v for i, v in enumerate(values) if i == 0 or values[i - 1] != v]
     assert runs == [*range(100, 150), 7, *range(151, runs[-1] + 1)]
@@ -239,7 +212,7 @@ def test_after_a_lost_packet_the_next_ones_are_decoded_in_their_turn() -> None:
 def test_a_lost_frame_is_rebuilt_from_the_copy_once_losses_are_seen() -> None:
     payloads = [b"+%d" % (100 + i) for i in range(400)]
     lost = set(range(20, 400, 7))
-    heard = listen(payloads, Path(lost=lost), decoder=Counted())
+    heard = listen(payloads, Path(lost=lost), decoder=NumberedPackets())
     rebuilt = {-int(v) for v in heard.sound if v < 0}
     wanted = {101 + i for i in lost if 100 < i < 390}
     assert wanted <= rebuilt
@@ -465,7 +438,7 @@ def test_sound_that_is_pulled_belongs_to_whoever_pulled_it(packets: list[bytes])
 
 
 def test_a_decoder_that_fails_at_everything_gives_silence() -> None:
-    class Broken(Counted):
+    class Broken(NumberedPackets):
         def decode(self, payload: bytes) -> Samples:
             raise MediaError("no")
 

@@ -4,7 +4,7 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE
 from sinchphone.media.legs.path_control import BELOW_BYTES, PathControl
 from sinchphone.media.legs.receiver import Receiver
 from sinchphone.protocol.rtp.packet import RtpPacket, encode_packet
-from tests.media.legs.test_receiver import Counted
+from tests.media.legs.numbered_packets import NumberedPackets
 
 SSRC = 7
 
@@ -26,7 +26,7 @@ def test_what_does_not_go_out_is_not_on_the_line() -> None:
 
 def test_bits_of_speech_leave_out_the_small_packets_of_pauses() -> None:
     now = 0.0
-    receiver = Receiver(Counted(), clock=lambda: now)
+    receiver = Receiver(NumberedPackets(), clock=lambda: now)
     sizes = [100] * 50 + [10] * 50 + [100] * 50
     for number, size in enumerate(sizes):
         now = number * FRAME_SAMPLES / RATE
@@ -39,7 +39,7 @@ def test_bits_of_speech_leave_out_the_small_packets_of_pauses() -> None:
 
 def test_sound_from_a_codecs_own_copy_is_counted_apart() -> None:
     now = 0.0
-    receiver = Receiver(Counted(), clock=lambda: now)
+    receiver = Receiver(NumberedPackets(), clock=lambda: now)
     for number in range(60):
         now = number * FRAME_SAMPLES / RATE
         if number % 10 != 5:
