@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 import sinchphone
-from tests.docs.dockit.pages import DOCS
+from tests.docs.dockit.pages import DOCS, ROOT
 
 PAGE: Final = DOCS / "sdk-names.md"
 HEAD: Final = ("SDK", "here", "what differs")
@@ -93,3 +93,10 @@ def test_each_name_of_the_sdk_stands_on_one_row_and_none_is_forgotten() -> None:
     theirs = Counter(name for sdk, _, _ in ROWS for name in names(sdk))
     assert [name for name, count in theirs.items() if count > 1] == []
     assert set(theirs) >= WANTED
+
+
+def test_the_sdk_is_led_to_the_exchange_by_the_names_that_its_tests_use() -> None:
+    places = ((DOCS / "exchange.md"), (ROOT / "tests" / "interop" / "sdk" / "driver.js"))
+    shown, used = (re.findall(r"\['base'[^\]]*\]", place.read_text()) for place in places)
+    assert shown == used and len(used) == 1
+    assert all("verification/v1/" in place.read_text() for place in places)

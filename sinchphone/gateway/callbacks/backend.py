@@ -288,9 +288,9 @@ def _read(answer: bytes, event: Event) -> Svaml:
     try:
         svaml = parse_svaml(answer, event)
     except SvamlError as error:
-        raise IllegalAnswerError(f"{error} (the backend's answer to {event.upper()})", hint=error.hint) from error
+        raise IllegalAnswerError(f"{error} (the backend's answer to {event.shown()})", hint=error.hint) from error
     for remark in svaml.remarks:
-        _log.warning("the backend's answer to %s: %s", event.upper(), remark)
+        _log.warning("the backend's answer to %s: %s", event.shown(), remark)
     return svaml
 
 

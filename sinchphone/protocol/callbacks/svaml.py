@@ -21,6 +21,10 @@ class Event(StrEnum):
     DICE = "dice"  # it is over
     UPDATE = "update"  # none: the backend changes a call of its own accord, a parked one by what would have answered ICE
 
+    def shown(self) -> str:
+        """As Sinch's documents write it."""
+        return "DiCE" if self is Event.DICE else self.upper()
+
 
 # Prompts: what playFiles plays
 

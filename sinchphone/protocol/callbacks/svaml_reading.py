@@ -108,7 +108,7 @@ def _why_not(fields: Fields, known: bool, event: Event) -> str:
     value = fields.value("name")
     if str(value).lower() == "connectagent":
         return f"{describe(value)}, which is not on this exchange"
-    return f"{describe(value)}, which is not an answer to {event.upper()}" if known else describe(value)
+    return f"{describe(value)}, which is not an answer to {event.shown()}" if known else describe(value)
 
 
 def _read_instructions(fields: Fields, event: Event) -> tuple[Instruction, ...]:

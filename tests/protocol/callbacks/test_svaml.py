@@ -179,7 +179,7 @@ def test_each_event_takes_its_own_actions(event: Event, names: set[str]) -> None
         if name in names:
             read({"name": name, **fields}, event=event)
         else:
-            assert f"which is not an answer to {event.upper()}" in complaints({"name": name, **fields}, event=event)["action.name"]
+            assert f"which is not an answer to {event.shown()}" in complaints({"name": name, **fields}, event=event)["action.name"]
 
 
 @pytest.mark.parametrize(
@@ -431,6 +431,10 @@ def test_attack_prompts_are_counted_one_by_one_however_they_are_written() -> Non
 @pytest.mark.parametrize("locale", ["en" + "-US" * 11, "en" + "-US" * 8000, "en-" + "x" * 30, "en/" + "a" * 33, "a" * 33])
 def test_attack_a_locale_is_no_longer_than_locales_and_voices_are(locale: str) -> None:
     assert "instructions[0].locale" in complaints({"name": "hangup"}, {"name": "say", "text": "Hello", "locale": locale})
+
+
+def test_events_are_written_as_sinchs_documents_write_them() -> None:
+    assert [event.shown() for event in (Event.ICE, Event.ACE, Event.PIE, Event.DICE)] == ["ICE", "ACE", "PIE", "DiCE"]
 
 
 def test_an_empty_answer_to_dice_is_right() -> None:
