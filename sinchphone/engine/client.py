@@ -44,6 +44,7 @@ from sinchphone.media.pictures.pictures import VideoChoice
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.mxp.fragments import parse_fragment
 from sinchphone.protocol.names import ROOM_RULE, is_room_length
+from sinchphone.protocol.phone_numbers import read_number
 from sinchphone.protocol.webpush.keys import write_base64
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import Domain, Instance
@@ -254,7 +255,9 @@ class SinchClient:
     async def call_phone(
         self, number: str, *, caller_id: str | None = None, headers: Mapping[str, str] | None = None, sound: SoundChoice | None = None
     ) -> Call:
-        """Call a phone number (E.164). Raises ForbiddenError without a caller id, from here or from the environment."""
+        """Call a phone number, ``+E164`` or as people write it. Raises DestinationError where it is none, or calls for help, and
+        ForbiddenError without a caller id, from here or from the environment."""
+        number = read_number(number)
         caller = caller_id or self._environment.caller_id
         if not caller:
             hint = "give one with --caller-id +NUMBER, SINCHPHONE_CALLER_ID or caller_id in the configuration"

@@ -20,7 +20,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.directory.received import receive
@@ -74,11 +73,11 @@ class Hosting:
 class ControlRoutes:
     """The routes of one exchange."""
 
-    def __init__(self, hosting: Hosting, verifier: Verifier, directory: Directory, calls: Calls) -> None:
+    def __init__(self, hosting: Hosting, verifier: Verifier, directory: Directory, calls_going_on: Callable[[], int]) -> None:
         self._hosting = hosting
         self._verifier = verifier
         self._directory = directory
-        self._calls = calls
+        self._calls_going_on = calls_going_on
         self._since = time.monotonic()
         self._asked: dict[str, float] = {}
 
@@ -111,7 +110,7 @@ class ControlRoutes:
         devices = self._directory.listening(now)
         callers = [device for device in devices if not device.takes_calls]
         new = sum(abs(now - self._directory.began_to_listen(device)) < _NEW_SECONDS for device in callers)
-        return HostUse(self._calls.open.going_on(now), len(callers), len(devices) - len(callers), new)
+        return HostUse(self._calls_going_on(), len(callers), len(devices) - len(callers), new)
 
     async def _tell(self, request: web.Request) -> web.Response:
         await self._receive(request, once=False)

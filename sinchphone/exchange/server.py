@@ -185,7 +185,7 @@ class Exchange:
 
     def idle_seconds(self) -> float:
         """For how long nobody has used it; 0 while somebody waits for something or a call goes on."""
-        return 0.0 if self._calls.open.going_on(time.time()) else self._guard.idle_seconds(time.monotonic())
+        return 0.0 if self.calls_going_on() else self._guard.idle_seconds(time.monotonic())
 
     def readings(self) -> Readings:
         """How it stands now."""
@@ -403,7 +403,7 @@ class Exchange:
         openapi.add_to(application.router)
         HealthRoutes(lambda: self._lifecycle.is_serving, self._is_ready, self.troubles).add_to(application.router)
         self._add_management(application.router, verifier)
-        ControlRoutes(self._hosting, verifier, self.directory, self._calls).add_to(application.router)
+        ControlRoutes(self._hosting, verifier, self.directory, self.calls_going_on).add_to(application.router)
         RecordingRoutes(self._all_recordings, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         if self.rooms is not None:
             ConferenceRoutes(self.rooms, verifier, body_bytes=self._options.body_bytes, others=self._requests).add_to(application.router)

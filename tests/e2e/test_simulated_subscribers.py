@@ -8,6 +8,7 @@ import pytest
 from sinchphone.audio.levels.level import dbfs
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error
 from sinchphone.engine.calls.call import DigitHeard
+from sinchphone.errors import DestinationError
 from sinchphone.protocol.call.states import Cause, State
 
 NUMBER = "+121255501"
@@ -95,6 +96,32 @@ async def test_08_is_a_bad_line(lines: Any, steps: Any) -> None:
             await asyncio.sleep(0.2)
     assert ear.share(700.0, 2.0) < 0.999
     await call.hang_up()
+
+
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        ("112", "112 is an emergency number"),
+        ("+46112", "short number"),
+        ("911", "911 is an emergency number"),
+        ("0701234567", "0701234567 has no country"),
+        ("reception", '"reception" is not a phone number'),
+        ("", '"" is not a phone number'),
+    ],
+)
+async def test_what_is_no_phone_number_is_refused_before_anybody_is_asked(lines: Any, number: str, why: str) -> None:
+    alice = await lines.phone("alice")
+    with pytest.raises(DestinationError, match=why) as refused:
+        await alice.call_phone(number)
+    assert refused.value.hint
+    assert not alice.calls
+
+
+async def test_a_number_is_called_as_people_write_it(lines: Any, steps: Any) -> None:
+    alice = await lines.phone("alice")
+    call = await alice.call_phone("tel:+1 (212) 555-0102")
+    assert call.remote.number == f"{NUMBER}02"
+    assert (await steps.end_of(call)).cause is Cause.DENIED
 
 
 async def test_a_number_without_a_caller_id_is_refused_with_the_platforms_rule_and_a_hint(

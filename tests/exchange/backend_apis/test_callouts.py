@@ -21,6 +21,15 @@ async def test_a_text_is_spoken_and_the_call_is_over(developer: Any) -> None:
     assert (said["result"], said["reason"]) == ("ANSWERED", "MANAGERHANGUP")
 
 
+async def test_an_exchange_is_in_use_while_a_callout_goes_on(developer: Any) -> None:
+    call = await developer.call_out("ttsCallout", destination=number(RINGS), cli=FROM, text="Hi")
+    assert (await developer.basic("GET", "/exchange"))[1]["calls"] == 1
+    assert developer.exchange.idle_seconds() == 0.0
+    assert (await developer.ask("PATCH", f"/calling/v1/calls/id/{call}", {"action": {"name": "hangup"}}))[0] == 200
+    await developer.over(call)
+    assert (await developer.basic("GET", "/exchange"))[1]["calls"] == 0
+
+
 async def test_without_cli_the_call_never_arrives(developer: Any) -> None:
     said = await developer.over(await developer.call_out("ttsCallout", destination=number(STAYS), text="Hi"))
     assert (said["result"], said["reason"], said["duration"]) == ("FAILED", "BLOCKED", 0)
