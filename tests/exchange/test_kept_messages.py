@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from sinchphone.exchange.store.tables import MAILBOXES
 from tests.exchange.conftest import rows_on_redis
 
 ON_BOTH_STORES = True
@@ -57,6 +58,21 @@ async def test_an_answer_that_got_lost_is_given_again(legacy: Any) -> None:
     _, token = await bob.poll()
     assert (await messages(bob, token))[0] == [frame]
     assert (await messages(bob, token))[0] == [frame]
+
+
+async def test_nothing_is_remembered_of_users_who_have_all_their_messages(exchange: Any, legacy: Any) -> None:
+    """Each user who had ever polled had a mailbox, and each who had ever got a message a row, for good."""
+    ada, bob = await legacy("ada").started(), await legacy("bob").started()
+    await ada.poll()
+    assert exchange._postbox._mailboxes == {}
+    await ada.write_to("bob")
+    assert list(exchange._postbox._mailboxes) == [("acme", "bob")]
+    _, token = await messages(bob, (await bob.poll())[1])
+    await nothing_more(bob, token)  # says that it has it
+    assert exchange._postbox._mailboxes == {}
+    assert exchange.directory.application("acme").delivered == {}
+    await exchange._store.settle()
+    assert await exchange._store.read(MAILBOXES) == []
 
 
 async def test_each_device_of_a_user_gets_a_message_once(legacy: Any) -> None:

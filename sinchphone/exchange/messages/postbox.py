@@ -61,7 +61,7 @@ class Postbox:
                 self._store.drop(MESSAGES, key, user_id, token)
             elif application is not None:
                 posted = Posted(token, application.transport_channel(user_id), frame, publisher)
-                self._mailbox(key, user_id).put(Kept(posted, transport_id))
+                self._put(application, user_id, Kept(posted, transport_id))
 
     async def publish(
         self, subscribe_key: str, channel: str, frames: Sequence[object], *, publisher: str, meta: Any = None, owner: str = ""
@@ -110,7 +110,7 @@ class Postbox:
         self._broker.take(message.network, posted, size=message.size, now=time.time(), owner=message.owner)
         application = self._directory.application(message.application)
         if message.kept_for and application is not None:
-            dropped = self._mailbox(application.key, message.kept_for).put(Kept(posted, message.transport_id))
+            dropped = self._put(application, message.kept_for, Kept(posted, message.transport_id))
             for gone in dropped if own else ():
                 self._store.drop(MESSAGES, application.key, message.kept_for, gone.token)
 
@@ -126,14 +126,18 @@ class Postbox:
             key, user_id, token, transport_id, frame, publisher = row
             application = self._directory.application(key)
             if application is not None:
-                self._mailbox(key, user_id).put(Kept(Posted(token, application.transport_channel(user_id), frame, publisher), transport_id))
+                self._put(application, user_id, Kept(Posted(token, application.transport_channel(user_id), frame, publisher), transport_id))
+
+        def went(key: tuple[Any, ...]) -> None:
+            self._mailbox(key[0], key[1]).drop(key[2])
+            self._let_go_if_empty(key[0], key[1])
 
         def forgotten(key: tuple[Any, ...]) -> None:
             if (application := self._directory.application(key[0])) is not None:
                 application.delivered.pop(key[1], None)
 
         self._store.follow(MAILBOXES, delivered, forgotten)
-        self._store.follow(MESSAGES, came, lambda key: self._mailbox(key[0], key[1]).drop(key[2]))
+        self._store.follow(MESSAGES, came, went)
 
     def clear(self, application: Application, undo: ExitStack) -> None:
         """Forget what waits for the application's users, unless it's undone."""
@@ -184,13 +188,16 @@ class Postbox:
 
     def _delivered(self, device: Device, mailbox: Mailbox, now: float) -> None:
         application, user_id = device.application, device.user_id
-        if device.seen_up_to > application.delivered.get(user_id, 0):
-            application.delivered[user_id] = device.seen_up_to
-            self._store.put(MAILBOXES, application.key, user_id, device.seen_up_to)
         devices = [other for other in application.users.get(user_id, {}).values() if not other.has_expired(now)]
         everybody = min((other.seen_up_to for other in devices), default=0)
         for gone in mailbox.drop_until(everybody):
             self._store.drop(MESSAGES, application.key, user_id, gone.token)
+        if self._let_go_if_empty(application.key, user_id):  # nor does it matter any more what a device has had
+            if application.delivered.pop(user_id, None) is not None:
+                self._store.drop(MAILBOXES, application.key, user_id)
+        elif device.seen_up_to > application.delivered.get(user_id, 0):
+            application.delivered[user_id] = device.seen_up_to
+            self._store.put(MAILBOXES, application.key, user_id, device.seen_up_to)
 
     def _addressee(self, subscribe_key: str, channel: str, frames: Sequence[object]) -> tuple[Application, str] | None:
         """Whose instant messages these are, if they are any that can be read."""
@@ -220,13 +227,25 @@ class Postbox:
             self._store.put(MESSAGES, *row)
 
     def _take(self, application: Application, user_id: str, kept: Kept) -> None:
-        dropped = self._mailbox(application.key, user_id).put(kept)
+        dropped = self._put(application, user_id, kept)
         dropped += self._mailbox(application.key, user_id).drop_until(int((time.time() - KEPT_SECONDS) * TICKS))
         for gone in dropped:
             self._store.drop(MESSAGES, application.key, user_id, gone.token)
 
+    def _put(self, application: Application, user_id: str, kept: Kept) -> list[Kept]:
+        """Keep it; what had to make room for it."""
+        return self._mailboxes.setdefault((application.key, user_id), Mailbox()).put(kept)
+
     def _mailbox(self, application_key: str, user_id: str) -> Mailbox:
-        return self._mailboxes.setdefault((application_key, user_id), Mailbox())
+        """To be looked into: whoever has nothing waiting has none."""
+        return self._mailboxes.get((application_key, user_id)) or Mailbox()
+
+    def _let_go_if_empty(self, application_key: str, user_id: str) -> bool:
+        """Whether nothing waits for a user: users come and go, and may be without number."""
+        is_empty = not self._mailbox(application_key, user_id).frames
+        if is_empty:
+            self._mailboxes.pop((application_key, user_id), None)
+        return is_empty
 
     def _reserve(self, mark: int) -> None:
         self._store.put(TIME_TOKENS, 1, mark)

@@ -63,7 +63,7 @@ async def test_an_instant_message_waits_at_every_process_and_is_gone_from_all_on
         assert messages == [frame]
     seen = start_task(replace(bob, url=first.url).poll(token), name="bob has it")
     await asyncio.sleep(0.2)
-    assert [len(box.frames) for exchange in both for box in exchange._postbox._mailboxes.values()] == [0, 0]
+    assert [exchange._postbox.waiting_frames() for exchange in both] == [0, 0]
     seen.cancel()
 
 
