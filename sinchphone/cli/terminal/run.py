@@ -19,6 +19,7 @@ from sinchphone.cli.terminal import gc_tuning
 from sinchphone.cli.terminal.jobs import job_control, release
 from sinchphone.cli.terminal.output.events.events import Problem, Result
 from sinchphone.cli.terminal.output.report import Report
+from sinchphone.cli.terminal.run_at_once import finish
 from sinchphone.cli.terminal.screen.screen import Screen
 from sinchphone.cli.terminal.session import Session
 from sinchphone.cli.terminal.streams import StuckError, Writing, flush_and_leave, hush, hush_stuck, stdout_pipe
@@ -31,20 +32,12 @@ Work: TypeAlias = Callable[[Session], Coroutine[Any, Any, ExitCode]]
 
 
 def run(session: Session, work: Work) -> ExitCode:
-    """Run ``work`` to its end, whatever that is; write the result; the exit code. Signals that come after that are only noted."""
-    taken = signals.take()
-    signals.react(None)  # they have their effect as soon as the loop runs
-    try:
-        code = _run(session, work)
-        signals.react(session.writing.free)
-        session.finish(code)
-    finally:
-        if taken:
-            signals.release()
-    return code
+    """Run ``work`` to its end, whatever that is; write the result; the exit code."""
+    return finish(session, lambda: _run(session, work))
 
 
 def _run(session: Session, work: Work) -> ExitCode:
+    signals.react(None)  # they have their effect as soon as the loop runs
     try:
         with asyncio.Runner() as runner:
             code = runner.run(_obey(session, work))

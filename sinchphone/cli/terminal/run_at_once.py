@@ -11,9 +11,14 @@ from sinchphone.cli.terminal.streams import hush
 
 def run_at_once(session: Session, work: Callable[[Session], ExitCode]) -> ExitCode:
     """Run ``work`` to its end, whatever that is; write the result; the exit code."""
+    return finish(session, lambda: _work(session, work))
+
+
+def finish(session: Session, work: Callable[[], ExitCode]) -> ExitCode:
+    """Do what gives the exit code, and write the result. Signals that come after that are only noted."""
     taken = signals.take()
     try:
-        code = _work(session, work)
+        code = work()
         signals.react(session.writing.free)
         session.finish(code)
     finally:
