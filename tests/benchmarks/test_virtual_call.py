@@ -277,6 +277,15 @@ def test_a_tcp_flow_is_known_within_four_seconds(name: str, frames: str, seed: i
     assert all(setting.endswith(f"f15{frames}") for setting in call.settings if 5.5 < float(setting.split(":")[0]) < 11)
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_tcp_flow_that_fills_the_queue_before_the_call_is_known_by_what_gets_lost(seed: int) -> None:
+    """Over 24 kbit/s no packet of ours ever finds the queue empty. Speech keeps its bits and packets of 20 ms, which come sooner."""
+    call, _ = narrow_call(LADDER, named("24 kbit/s beside TCP"), 12, seed)
+    assert 40 < rate(call, 4, 11) < 50
+    assert all(setting.endswith("f15") for setting in call.settings if 3.5 < float(setting.split(":")[0]) < 11)
+    assert max(call.targets[500:]) < 100
+
+
 @pytest.mark.parametrize("ppm", [-500.0, 500.0])
 def test_a_clock_that_is_off_costs_nothing_on_a_jittery_line(sound: Samples, ppm: float) -> None:
     made_up, target = settled(VirtualCall(LADDER, named("jitter 40 ms"), 1, ppm=ppm), sound)

@@ -310,7 +310,7 @@ class PathControl:
     def fed_back(self, feedback: TransportFeedback) -> bool:
         """The peer tells when numbered packets came; whether it's the first that it tells of one of them."""
         self._fed_back_at = now = self._clock()
-        sample = self._arrival_meter.feedback(feedback.by_number)
+        sample = self._arrival_meter.feedback(feedback.by_number, now)
         if sample is None:
             return False
         self._told = True

@@ -3,12 +3,14 @@
 import math
 from collections import deque
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Final
 
 from sinchphone.protocol.congestion.cross_traffic import CrossTraffic
 from sinchphone.protocol.congestion.history import KEPT_PACKETS, SentPacket, SentPackets
 from sinchphone.protocol.congestion.link_rate import LinkRate
 from sinchphone.protocol.congestion.queueing import QueueDelay
+from sinchphone.protocol.rtp.sequence import SEQUENCES
 from sinchphone.protocol.rtp.transport_feedback import WRAP_SECONDS
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -24,6 +26,7 @@ _LOSSY: Final = 0.02
 _DOUBTED: Final = 3  # first reports may tell of a queue that stood there before them: where a packet and the report of it took
 _LONG: Final = 0.1  # [s] or longer, so many were
 _OVERFLOWN: Final = 0.15  # lost, or it took
+_LONGER: Final = 0.005  # [s] is more than chance, in each of them
 _RISEN: Final = 0.040  # [s] longer than the one before
 _SHORTEST: Final = 0.1  # [s] that a rate is taken of
 _VAGUE: Final = 0.040  # [s] that a report may be late itself, or the packets lost that would have been newer
@@ -43,6 +46,8 @@ class PathSample:
     link: float | None = None  # rate of the narrowest link, whoever uses it; infinite where it's too fast to be told
     others: float = 0.0  # the share of the link that packets of others had,
     shared_link: float = 0.0  # and its rate then; 0 where nothing tells
+    round_trip: float = 0.0  # of the fastest packet and the word of it, since the beginning; 0 where nothing tells
+    is_full: bool = False  # packets get lost, and each that came right behind another one waited longer: a queue that is full lets few in
     is_coarse: bool = False  # between two samples a queue may have grown to any length
 
 
@@ -57,12 +62,13 @@ class ArrivalMeter:
         self._arrived: deque[SentPacket] = deque(maxlen=KEPT_PACKETS)
         self._newest: float | None = None  # arrival, on a clock that never begins again
         self._ahead: float | None = None  # [s] that the last packet took, and the peer's clock is ahead of ours
+        self._round_trip = math.inf  # the shortest
         self._pace = 0.0  # [s] that the link takes for a byte
         self._rebased_at = 0.0
         self._slower_at = -math.inf  # when the link became so
 
-    def feedback(self, arrivals: Iterable[tuple[int, float | None]]) -> PathSample | None:
-        """Numbers of packets and when they came, ``None`` for not yet. ``None`` where it tells nothing new."""
+    def feedback(self, arrivals: Iterable[tuple[int, float | None]], now: float = math.inf) -> PathSample | None:
+        """Numbers of packets and when they came, ``None`` for not yet, told at ``now``. ``None`` where that tells nothing new."""
         fresh = False
         for number, told in arrivals:
             packet = self._sent.find(number)
@@ -81,23 +87,27 @@ class ArrivalMeter:
             self._arrived.append(packet)
         if not fresh or self._newest is None:
             return None
+        self._round_trip = min(self._round_trip, now - self._arrived[-1].sent_at)
         while len(self._arrived) > 1 and (self._arrived[0].arrived_at or 0.0) < self._newest - _WINDOW:
             self._arrived.popleft()
         delivered = self._delivered()
         link = self._link(delivered)
         standing = self._queue.standing
         others, shared_link = self._others.told
+        loss = self._lost()
         return PathSample(
             queue=standing,
             delay=standing,
             growth=self._queue.growth,
-            loss=self._lost(),
+            loss=loss,
             sent=self._sent.rate(self._arrived[-1].sent_at),
             delivered=delivered,
             ahead=_ahead(self._sent, self._arrived[-1], self._queue.waited(self._transit(self._arrived[-1])), delivered or 0.0),
             link=link,
             others=others,
             shared_link=shared_link,
+            round_trip=0.0 if math.isinf(self._round_trip) else self._round_trip,
+            is_full=loss > _OVERFLOWN and self._waits_longer(),
         )
 
     def _compare_clocks(self, arrived_at: float, sent_at: float) -> None:
@@ -145,6 +155,14 @@ class ArrivalMeter:
             if packet.sent_at <= until:
                 missing, count = missing + packet.missing, count + 1
         return missing / count if count else 0.0
+
+    def _waits_longer(self) -> bool:
+        """Whether each of the last second's packets took longer than the one sent right before it, where that came too."""
+        return all(
+            (later.arrived_at or 0.0) - later.sent_at > (packet.arrived_at or 0.0) - packet.sent_at + _LONGER
+            for packet, later in pairwise(self._arrived)
+            if (later.number - packet.number) % SEQUENCES == 1
+        )
 
     def _delivered(self) -> float | None:
         """The rate that arrives [bit/s]: in the last second, or since the link became slower."""

@@ -4,6 +4,7 @@ A queue of others comes back at once, or doesn't go though less is sent. Who giv
 queue: so as much is sent as speech needs, and what gets lost is mended. It's looked for again where nothing tells of them any more::
 
     PathSample -> a queue, again and again; or one that stays (``found``)  -> least: what is sent at any rate
+                  nearly half gets lost of packets that were slow from the first one on      -> the same: it stood there before us
                   it overflows, and what comes through of ours varies      -> they are still there
                   it overflows, and that doesn't vary for long             -> it may be ours by now: drain it, and see
 """
@@ -23,9 +24,13 @@ _BEST_SECONDS: Final = 6.0  # in which the best of what came through is what the
 
 _WANTED: Final = 55_000.0  # [bit/s] are asked for: less only leaves them more, and not a shorter queue;
 _LINKS_SHARE: Final = 1.4  # or so much of the link, where something told how fast that is: a part will be lost, as theirs is;
-_LEAST: Final = 30_000.0  # [bit/s] or so many, where more than
+_LEAST: Final = 44_000.0  # [bit/s] but no less than this, which good speech needs in packets of 20 ms; and no more, where more than
+_LEAST_REPORTED: Final = 30_000.0  # [bit/s] or, to a peer that doesn't tell of each packet,
 _HOPELESS: Final = 0.4  # gets lost of it,
 _HOPEFUL: Final = 0.25  # until it's less than that
+
+_SLOW: Final = 0.25  # [s] that the fastest packet and the word of it took: a queue that no delay shows, where
+_LOSES_SECONDS: Final = 1.0  # for so long more than _HOPELESS gets lost. An interruption is over by then
 
 _LARGE_SECONDS: Final = 8.0  # after which it's known what their packets do to ours,
 _FASTER: Final = 1.15  # of what we ask for is a link of which that is known at once: a queue that is full while one of them passes
@@ -45,6 +50,8 @@ class OthersWatch:
         self._fastest = 0.0  # that the link ever looked
         self._shared_link = 0.0  # how fast it surely is, as told by a queue in which others stood too
         self._hopeless = False
+        self._is_fed_back = False  # the peer tells of each packet
+        self._losing_at = math.inf  # since when much gets lost without a queue
         self._in_bursts = False
 
     @property
@@ -88,12 +95,22 @@ class OthersWatch:
         before = self.are_there(now - since)
         if self._filled > _FILLED or (before and self._varies(sample)):
             self.found(now)
+        self._is_fed_back = sample.round_trip > 0
+        if self._stood_before(sample, now, is_congested=is_congested):
+            self._lost = max(self._lost, sample.loss)
+            self.found(now)
         there = self.are_there(now)
         self._since = min(self._since, now) if there else math.inf
         self._hopeless = there and self._lost > (_HOPEFUL if self._hopeless else _HOPELESS)
         known = self._shared_link > _FASTER * _WANTED or now - self._since > _LARGE_SECONDS
         self._in_bursts = there and known and self._lost < (_OWN_LOSS if self._in_bursts else _LARGE_LOSS)
         return before and not there and self._lost > _OVERFLOWS
+
+    def _stood_before(self, sample: PathSample, now: float, *, is_congested: bool) -> bool:
+        """Whether packets fall out of a queue that none of ours ever missed, so that no delay shows it: it stood there before the first."""
+        is_losing = sample.is_full and sample.loss > _HOPELESS and sample.round_trip > _SLOW and not is_congested
+        self._losing_at = min(self._losing_at, now) if is_losing else math.inf
+        return now - self._losing_at >= _LOSES_SECONDS
 
     def _varies(self, sample: PathSample) -> bool:
         return sample.loss > _OVERFLOWS and sample.delivered is not None and sample.delivered < _VARIES * self.best
@@ -102,4 +119,6 @@ class OthersWatch:
     def least(self) -> float:
         """What is sent beside them at any rate."""
         wanted = min(_WANTED, _LINKS_SHARE * (self._fastest or math.inf))
-        return min(_LEAST, wanted) if self._hopeless else wanted
+        if self._is_fed_back:
+            return _LEAST if self._hopeless else max(_LEAST, wanted)
+        return min(_LEAST_REPORTED, wanted) if self._hopeless else wanted

@@ -149,6 +149,27 @@ def test_a_report_of_packets_that_are_not_ours_is_ignored() -> None:
     assert ReportMeter(SentPackets()).report(17, 0.0, None, 1.0) is None
 
 
+@pytest.mark.parametrize("is_random", [False, True])
+def test_a_full_queue_is_told_from_loss_by_packets_that_wait_longer_than_the_one_right_before(is_random: bool) -> None:
+    """A link that takes 35 ms for each, whose queue holds half a second; or one that loses two of four and delays none."""
+    told, free_at = Told(), 0.0
+    for _ in range(20):
+        numbers: list[tuple[int, float | None]] = []
+        for _ in range(5):
+            told.sent.add(told.number % 65_536, 160, told.now)
+            waits = max(0.0, free_at - told.now)
+            lost = told.number % 4 < 2 if is_random else waits > 0.5
+            free_at = free_at if lost else told.now + waits + 0.035
+            numbers.append((told.number % 65_536, None if lost else (told.now if is_random else free_at)))
+            told.number += 1
+            told.now += FRAME
+        sample = told.meter.feedback(numbers, told.now + 0.02)
+    assert sample is not None
+    assert sample.loss > 0.3
+    assert sample.is_full != is_random
+    assert sample.round_trip < 0.1
+
+
 class Told(Sender):
     """Packets each 20 ms, of which the peer tells when each one came, five at a time."""
 

@@ -21,11 +21,11 @@ class Watched:
     def __init__(self) -> None:
         self.watch, self.now = OthersWatch(), 0.0
 
-    def look(self, seconds: float, *, loss: float = 0.0, congested: bool = True) -> OthersWatch:
+    def look(self, seconds: float, *, loss: float = 0.0, congested: bool = True, round_trip: float = 0.0) -> OthersWatch:
         for step in range(round(seconds / STEP)):
             self.now += STEP
             comes = HERS if step % 10 < 3 else HIS
-            sample = PathSample(queue=0.2, delay=0.2, growth=0.0, loss=loss, sent=55_000, delivered=comes)
+            sample = PathSample(queue=0.2, delay=0.2, growth=0.0, loss=loss, sent=55_000, delivered=comes, round_trip=round_trip)
             self.watch.look(sample, self.now, STEP, is_congested=congested)
         return self.watch
 
@@ -47,12 +47,38 @@ def test_a_queue_that_is_there_most_of_the_time_though_less_is_sent_is_of_others
         assert not half.are_there
 
 
-def test_little_is_sent_where_half_of_it_gets_lost_until_much_less_does() -> None:
+@pytest.mark.parametrize(("round_trip", "little"), [(0.0, 30_000), (0.3, 44_000)])
+def test_little_is_sent_where_half_of_it_gets_lost_until_much_less_does(round_trip: float, little: float) -> None:
+    """As much as packets of 20 ms need where the peer tells of each packet."""
     watched = Watched()
-    assert watched.look(10, loss=0.3).least == 55_000
-    assert watched.look(20, loss=0.5).least == 30_000
-    assert watched.look(20, loss=0.3).least == 30_000
-    assert watched.look(20, loss=0.15).least == 55_000
+    assert watched.look(10, loss=0.3, round_trip=round_trip).least == 55_000
+    assert watched.look(20, loss=0.5, round_trip=round_trip).least == little
+    assert watched.look(20, loss=0.3, round_trip=round_trip).least == little
+    assert watched.look(20, loss=0.15, round_trip=round_trip).least == 55_000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "loss", "round_trip", "is_full", "found"),
+    [
+        (1.5, 0.5, 0.37, True, True),
+        (0.8, 0.5, 0.37, True, False),  # an interruption
+        (5.0, 0.3, 0.37, True, False),
+        (5.0, 0.5, 0.12, True, False),  # a short queue of ours
+        (5.0, 0.5, 0.60, False, False),  # a long way with loss
+    ],
+)
+def test_a_full_queue_that_stood_there_before_us_is_of_others(
+    seconds: float, loss: float, round_trip: float, is_full: bool, found: bool
+) -> None:
+    """No delay shows it: none of our packets ever missed it."""
+    watch, steps = OthersWatch(), round(seconds / STEP)
+    for step in range(steps):
+        sample = PathSample(
+            queue=0.0, delay=0.0, growth=0.0, loss=loss, sent=50_000, delivered=20_000, round_trip=round_trip, is_full=is_full
+        )
+        watch.look(sample, STEP * step, STEP, is_congested=False)
+    assert watch.are_there(seconds) == found
+    assert watch.least == (44_000 if found else 55_000)
 
 
 def test_packets_stay_long_where_a_little_more_gets_lost_than_made_them_so() -> None:
