@@ -8,11 +8,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from sinchphone.tasks import start_task
 from tests.peers.peerkit.programs import HOST
 from tests.suite.ports import free_ports
+
+AnyRelay = TypeVar("AnyRelay", bound="Relay")
 
 
 class Relay(asyncio.DatagramProtocol):
@@ -31,15 +33,15 @@ class Relay(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if self.passes(data):
-            start_task(self._forward(data, addr[1]), name="lossy relay")
+        self.carry(data, lambda: start_task(self._forward(data, addr[1]), name="lossy relay"))
 
-    def passes(self, data: bytes) -> bool:
+    def carry(self, data: bytes, send: Callable[[], object]) -> None:
+        """Send it on, or don't."""
         if self._loses(data):
             self.lost += 1
-            return False
+            return
         self.passed += 1
-        return True
+        send()
 
     def renamed(self, data: bytes, ports: dict[int, int]) -> bytes:
         """Other ports of loopback in the headers; a port in a description is left alone (it has no colon before it)."""
@@ -78,8 +80,8 @@ class _Towards(asyncio.DatagramProtocol):
         self.ready.set()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if self._relay.passes(data):
-            self._relay.back(self._relay.renamed(data, {self._relay.target: self._relay.port, self.port: self._source}), self._source)
+        renamed = self._relay.renamed(data, {self._relay.target: self._relay.port, self.port: self._source})
+        self._relay.carry(data, lambda: self._relay.back(renamed, self._source))
 
 
 @contextlib.asynccontextmanager
@@ -93,10 +95,15 @@ async def lossy(port: int, share: float, seed: int, *, renames: bool = True) -> 
         row[data] = row.get(data, 0) + 1 if lost else 0
         return lost
 
+    async with placed(lambda own: Relay(own, port, loses, renames=renames)) as relay:
+        yield relay
+
+
+@contextlib.asynccontextmanager
+async def placed(make: Callable[[int], AnyRelay]) -> AsyncIterator[AnyRelay]:
+    """The relay that is made for a port, at that port."""
     own = free_ports(1)
-    _, relay = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: Relay(own, port, loses, renames=renames), local_addr=(HOST, own)
-    )
+    _, relay = await asyncio.get_running_loop().create_datagram_endpoint(lambda: make(own), local_addr=(HOST, own))
     try:
         yield relay
     finally:

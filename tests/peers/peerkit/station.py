@@ -285,11 +285,13 @@ async def station(
     passwords: dict[str, str] | None = None,
     rtp: dict[str, Any] | None = None,
     resolver: Resolver | None = None,
+    alone: bool = True,
     **options: Any,
 ) -> AsyncIterator[Station]:
-    """An agent on a free port of loopback that takes calls from anybody, or with ``passwords`` from its users alone."""
+    """An agent on a free port of loopback that takes calls from anybody, or with ``passwords`` from its users alone. What it leaves behind
+    is looked for where it's ``alone``: others come and go meanwhile, where not."""
     registrar = Registrar(passwords) if passwords is not None else None
-    async with nothing_left(media):
+    async with nothing_left(media) if alone else contextlib.nullcontext():
         made = Station(media, SipOptions(port=0, open=passwords is None, **options), registrar, RtpPortOptions(**(rtp or {})), resolver)
         await made.agent.start()
         try:
