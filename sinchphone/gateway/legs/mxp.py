@@ -47,7 +47,6 @@ from sinchphone.protocol.sdp.jsep import Candidate, Description, encode_descript
 from sinchphone.signaling.channel import MxpChannel
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement
 
-PROGRESS_SECONDS: Final = 8.0  # a caller gives up after 10 s without an ACK: longer than some media_backends take to ring
 AGAIN_SECONDS: Final = 5.0  # for our answer to a later offer
 _TALKING: Final = (State.ANSWERED, State.ESTABLISHED)
 _NO_DIGITS: Final = "MXP has no digits beside the sound"
@@ -179,7 +178,7 @@ class _MxpLeg:
     async def _carry(self, frames: AsyncIterator[object]) -> None:
         """Drive the machine to its end, with what comes for it."""
         try:
-            await self._driver.run(self._release, _feed(self._channel, frames), self._watch())
+            await self._driver.run(self._release, _feed(self._channel, frames))
         finally:
             ended = self._driver.ended
             failure = failure_of_mxp(ended.cause, ended.failure) if ended is not None else failure_of_mxp(None, None)
@@ -192,9 +191,6 @@ class _MxpLeg:
 
     async def _release(self) -> None:
         """Nothing was taken: the media are the bridge's."""
-
-    async def _watch(self) -> None:
-        """What else happens beside the call."""
 
     def _note_failure(self, queue: str, error: SinchphoneError) -> None:
         self._driver.fail(error)
@@ -326,12 +322,6 @@ class MxpIncomingLeg(_MxpLeg):
         """JOIN, with the answer unless it was told before."""
         self._give(Description("answer", sdp))
         self._driver.put(v.Answer())
-
-    async def _watch(self) -> None:
-        """A caller who hears of nothing for too long is told that it rings."""
-        await asyncio.sleep(PROGRESS_SECONDS)
-        if not self._description.done():
-            self._driver.put(v.Ring())
 
 
 class MxpOutgoingLeg(_MxpLeg):

@@ -41,6 +41,7 @@ from sinchphone.protocol.mxp.message import BodyType, CallFailure, Client, Messa
 from sinchphone.protocol.sdp.jsep import Description, decode_sdp_body, encode_description
 
 PROGRESS_S: Final = 10.0  # CallProgressTimeout and ACK window of the SDK
+NOTICE_S: Final = 8.0  # an answer that takes longer comes later: a caller gives up after PROGRESS_S without an ACK
 SETUP_S: Final = 60.0  # CallSetupTimeout of the SDK
 JOIN_S: Final = 10.0  # from our JOIN to the caller's JOINED
 CONNECT_S: Final = 15.0  # from the answer to sound; ours (the SDK leaves it to the browser)
@@ -91,6 +92,8 @@ class CallMachine:
                 return self._started_at + SETUP_S
             case Phase.RINGING_OUT if self._peers.ring:
                 return self._started_at + SETUP_S
+            case Phase.PREPARING:
+                return self._started_at + NOTICE_S
             case Phase.CALLING if self._placed.pushed:
                 return self._started_at + SETUP_S
             case _:
@@ -240,7 +243,7 @@ class CallMachine:
         peer.client_events = "cev" in self._invite.headers
         return [v.MakeAnswer(peer.name, offer)]
 
-    def _acknowledge_ahead(self, _: v.Ring, now: float) -> list[Effect]:
+    def _acknowledge_ahead(self, _: v.Ring | v.Elapsed, now: float) -> list[Effect]:
         return [self._ack(), *self._enter(Phase.RINGING_AHEAD)]
 
     def _take_answer(self, event: v.AnswerReady, now: float) -> list[Effect]:
@@ -382,12 +385,6 @@ class CallMachine:
             goodbye = [self._leave(event.failure, {"failureterm": YES})]
         return [*goodbye, *self._end(Cause.FAILURE, event.by, event.failure)]
 
-    def _time_out(self, _: v.Elapsed, now: float) -> list[Effect]:
-        if self.phase is Phase.PLACING:
-            return self._end(Cause.TIMEOUT, EndedBy.TIME)
-        what = "offer" if self.outbound else "answer"
-        return self._fail(v.Failed(CallFailure(None, f"the {what} could not be prepared in time"), EndedBy.TIME), now)
-
     def _forget(self, _: Input, now: float) -> list[Effect]:
         return []
 
@@ -421,6 +418,7 @@ _UNANSWERED = (Phase.CALLING, Phase.RINGING_OUT)
 _UNDECIDED = (Phase.PREPARING, Phase.RINGING_AHEAD, Phase.RINGING_IN, Phase.JOINING)
 _ANSWERED = (Phase.CONNECTING, Phase.TALKING, Phase.FADING)
 _SOUNDING = (Phase.CONNECTING, Phase.TALKING)
+_NO_OFFER: Final = v.Failed(CallFailure(None, "the offer could not be prepared in time"), EndedBy.TIME)
 _WITH_PEERS = (*_UNANSWERED, *_UNDECIDED, *_ANSWERED)
 
 
@@ -438,6 +436,7 @@ TABLE: Final = _rows(
     ((Phase.WITHDRAWING,), v.Failed, _M._give_up_withdrawing),
     ((Phase.NEW,), v.Greet, _M._greet),
     ((Phase.PREPARING,), v.Ring, _M._acknowledge_ahead),
+    ((Phase.PREPARING,), v.Elapsed, _M._acknowledge_ahead),
     ((Phase.PREPARING, Phase.RINGING_AHEAD), v.AnswerReady, _M._take_answer),
     ((Phase.PREPARING, Phase.RINGING_AHEAD), v.Answer, _M._wait_for_answer),
     ((Phase.PREPARING, Phase.RINGING_AHEAD), v.Preview, _M._wait_for_answer),
@@ -467,7 +466,8 @@ TABLE: Final = _rows(
     ((Phase.TALKING,), v.MediaFailed, _M._fade),
     ((Phase.TALKING,), v.MediaLost, _M._fade),
     # time
-    ((Phase.OFFERING, Phase.PLACING, Phase.PREPARING), v.Elapsed, _M._time_out),
+    ((Phase.OFFERING,), v.Elapsed, lambda call, _, now: call._fail(_NO_OFFER, now)),
+    ((Phase.PLACING,), v.Elapsed, lambda call, *_: call._end(Cause.TIMEOUT, EndedBy.TIME)),
     ((Phase.WITHDRAWING,), v.Elapsed, _M._give_up_withdrawing),
     (_UNANSWERED, v.Elapsed, _M._ring_out),
     ((Phase.RINGING_AHEAD, Phase.RINGING_IN), v.Elapsed, _M._ring_in_vain),

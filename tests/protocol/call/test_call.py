@@ -377,6 +377,13 @@ class TestIncoming:
             << v.Ended(Cause.DENIED, EndedBy.US, busy)
         )
 
+    def test_a_caller_hears_of_a_device_in_time_however_long_its_answer_takes(self) -> None:
+        call = Playbook(INVITE)
+        call >> v.Greet() << v.MakeAnswer("bob-1", OFFER)
+        call >> 8.1 << Sent(Method.ACK, ("sig-bob-1",)) << v.Entered(State.RINGING)
+        call >> v.Answer()
+        call.nothing() >> v.AnswerReady(ANSWER) << Sent(Method.JOIN, ("sig-bob-1",)) << v.CarrySound("bob-1")
+
     def test_nobody_picks_up_here(self) -> None:
         call = rung()
         call >> 59.9
