@@ -14,7 +14,6 @@ declined isn't.
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -270,5 +269,4 @@ def _has_failed(call: Call) -> bool:
 
 
 def _is_old(call: Call) -> bool:
-    at = call.details.established_at
-    return at is not None and time.time() - at > REPEATED_S
+    return (call.talked_seconds or 0.0) > REPEATED_S

@@ -93,6 +93,11 @@ class FakeCall:
     def state(self) -> State:
         return self._history[-1]
 
+    @property
+    def talked_seconds(self) -> float | None:
+        since = self.details.established_at
+        return None if since is None else time.time() - since
+
     def enter(self, *states: State) -> None:
         for state in states:
             self.details = replace(self.details, **{f"{state.value}_at": time.time()})  # type: ignore[arg-type]

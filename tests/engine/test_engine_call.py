@@ -639,6 +639,9 @@ async def test_a_clock_that_is_set_in_mid_call_changes_no_duration(monkeypatch: 
     await harness.reach(State.ESTABLISHED)
     true_time = time.time
     monkeypatch.setattr(time, "time", lambda: true_time() + jump_s)
+    talked = harness.call.talked_seconds
+    assert talked is not None and 0 <= talked < PATIENCE_S
     await harness.call.hang_up()
     await harness.end()
     assert 0 <= harness.call.details.duration_ms < 1000 * PATIENCE_S
+    assert harness.call.talked_seconds == pytest.approx(harness.call.details.duration_ms / 1000, abs=0.01)

@@ -43,6 +43,7 @@ class FakeCall:
         self.peer = peer
         self.state = State.PROGRESSING
         self.details = CallDetails(0.0)
+        self.talked_seconds = None
         self.answered = False
         self._over = asyncio.Event()
 

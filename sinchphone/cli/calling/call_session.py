@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
@@ -340,8 +339,7 @@ class CallSession:
     @property
     def seconds(self) -> float:
         """For how long it has been established."""
-        since = self._call.details.established_at
-        return time.time() - since if since is not None else 0.0
+        return self._call.talked_seconds or 0.0
 
     # The status line
 
@@ -357,11 +355,10 @@ class CallSession:
     def _status(self) -> Status:
         call, levels = self._call, self._call.levels()
         stats = self._told.taken.stats if self._told.taken else None
-        since = call.details.established_at
         return Status(
             call.state.value,
             call.peer,
-            time.time() - since if since is not None else None,
+            call.talked_seconds,
             levels.near_dbfs,
             levels.far_dbfs,
             call.muted,

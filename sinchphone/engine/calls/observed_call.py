@@ -34,6 +34,12 @@ class ObservedCall:
         return self.details.started_at + time.monotonic() - self._began_at
 
     @property
+    def talked_seconds(self) -> float | None:
+        """For how long sound has flowed, until now or the end; ``None`` where it never did."""
+        since = self.details.established_at
+        return None if since is None else (self.details.ended_at or self._now) - since
+
+    @property
     def state(self) -> State:
         """The state it is in."""
         return self._history[-1]
