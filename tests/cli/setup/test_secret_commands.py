@@ -26,10 +26,11 @@ class Started:
         start = subprocess.Popen
 
         def popen(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
-            self.commands.append(start(*arguments, **options))
+            command = start(*arguments, **options)
+            self.commands.append(command)
             self._one.release()
             time.sleep(more_seconds)
-            return self.commands[-1]
+            return command
 
         monkeypatch.setattr(subprocess, "Popen", popen)
 
