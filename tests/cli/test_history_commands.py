@@ -229,6 +229,15 @@ def test_a_text_from_outside_is_no_formula_in_a_spreadsheet(note: Note, sinchpho
     assert row["text"] == f"'{text}"
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\x85", "\x0b", "\r", "\x1c", "\n"])
+def test_a_text_from_outside_makes_no_row_of_its_own_on_standard_output(note: Note, sinchphone: Any, separator: str) -> None:
+    note(replace(TEXT, text=f"hello{separator}=1+1"), OUT)
+    ran = sinchphone("history", "export", "-", "--format", "csv", "--user", "ada")
+    rows = list(csv.DictReader(io.StringIO(ran.out, newline="")))
+    assert sorted(row["id"] for row in rows) == ["1", "m1"]
+    assert next(row["text"] for row in rows if row["id"] == "m1").startswith("hello")
+
+
 def test_standard_output_takes_it_too_and_the_choice_counts(note: Note, sinchphone: Any) -> None:
     note(OUT, TO_MUM, TEXT)
     ran = sinchphone("history", "export", "-", "--format", "json", "--with", "bob", "--user", "ada")

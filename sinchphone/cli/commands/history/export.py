@@ -106,6 +106,6 @@ def _print_or_write(session: Session, file: str, text: str, *, force: bool) -> E
         write_private(Path(file), text.encode(), force=force)
         session.note(f"written to {file}")
         return ExitCode.OK
-    for line in text.rstrip("\n").splitlines():
+    for line in text.replace("\r\n", "\n").rstrip("\n").split("\n"):  # a peer's text has other separators, which make no row here
         session.print(line, limit=len(line))
     return ExitCode.OK
