@@ -10,7 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sinchphone.exchange.store.tables import MAILBOXES
+from sinchphone.exchange.store.tables import MAILBOXES, MESSAGES
+from sinchphone.tasks import start_task
 from tests.exchange.conftest import rows_on_redis
 
 ON_BOTH_STORES = True
@@ -211,6 +212,67 @@ async def test_a_message_for_a_user_of_the_other_dialect_is_kept_too(restarts: A
 
 
 # What is not kept
+
+
+@pytest.mark.parametrize("token", ["", "old"])
+async def test_attack_a_new_user_of_a_name_gets_no_message_that_waited_for_the_one_before(exchange: Any, legacy: Any, token: str) -> None:
+    """They waited for up to 30 days, whoever had the name then."""
+    ada, bob = await legacy("ada").started(), await legacy("bob").started()
+    _, old = await bob.poll()
+    await ada.write_to("bob", text="for your eyes only")
+    acme = exchange.directory.application("acme")
+    await exchange._accounts.forget(acme, "bob")
+    assert exchange._postbox.waiting_frames() == 0
+    await exchange._store.settle()
+    assert await exchange._store.read(MESSAGES) == []
+    other = await legacy("bob").started()
+    assert await nothing_more(other, old if token else (await other.poll())[1])
+    frame = await ada.write_to("bob", text="for anybody")
+    assert (await messages(other, old))[0] == [frame]
+
+
+async def test_attack_who_takes_a_name_with_a_password_gets_no_message_that_waits_for_somebody_unknown_since(
+    restarts: Any, legacy: Any
+) -> None:
+    """After a restart a user whose registration is over is known by nothing but the messages that wait."""
+    before = await restarts()
+    ada, bob = await legacy("ada", url=before.url).started(), await legacy("bob", url=before.url).started()
+    await ada.write_to("bob", text="for your eyes only")
+    for device in before.directory.application("acme").users["bob"].values():
+        device.expire_at = time.time() - 1.0
+        before.directory.remember(device)
+    after = await restarts()
+    assert "bob" not in after.directory.application("acme").users
+    user = {"password": "not-a-secret", "identities": [{"type": "username", "endpoint": "bob"}]}
+    assert (await moved(bob, after).as_application("POST", "/v1/users", user)).status in (200, 201)
+    assert after._postbox.waiting_frames() == 0
+
+
+async def test_who_makes_room_for_another_user_leaves_no_messages(start_exchange: Any, legacy: Any) -> None:
+    exchange = await start_exchange(users=2)
+    ada, bob = await legacy("ada", url=exchange.url).started(), await legacy("bob", url=exchange.url).started()
+    await ada.poll()
+    await ada.write_to("bob")
+    for device in exchange.directory.application("acme").users["bob"].values():
+        device.expire_at = time.time() - 1.0
+    await legacy("carol", url=exchange.url).started()
+    assert exchange._postbox.waiting_frames() == 0
+    assert bob.instance not in exchange.directory._instances
+
+
+async def test_what_is_published_while_its_addressee_is_removed_waits_for_nobody(exchange: Any, legacy: Any) -> None:
+    ada, _ = await legacy("ada").started(), await legacy("bob").started()
+    transport = (await ada.ask("POST", "/v1/transport", [{"identity": "bob"}])).body
+    frame = f"10 11111111-1111-1111-1111-111111111111 - 0 1 AAAA {transport['transportId']}"
+    acme = exchange.directory.application("acme")
+    channel, key = transport["participants"][0]["channel"], acme.broadcast.subscribe_key
+    publishing = start_task(exchange._postbox.publish(key, channel, [frame], publisher="ada"), name="publish")
+    await asyncio.sleep(0)
+    await exchange._accounts.forget(acme, "bob")
+    await publishing
+    assert exchange._postbox.waiting_frames() == 0
+    await exchange._store.settle()
+    assert await exchange._store.read(MESSAGES) == []
 
 
 async def test_garbage_frames_are_not_kept_and_harm_nobody(legacy: Any) -> None:

@@ -13,6 +13,7 @@ from sinchphone.exchange.directory.accounts import Account, Accounts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.own_limits import OwnLimits
+from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker
@@ -20,7 +21,7 @@ from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.sms.inbox import SmsInbox
 from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.exchange.store.store import StoreError
-from sinchphone.exchange.store.tables import ACCOUNTS, DEVICES, IDENTITIES, PUSH_SUBSCRIPTIONS, TEXT_MESSAGES, TRANSPORTS
+from sinchphone.exchange.store.tables import ACCOUNTS, DEVICES, IDENTITIES, MESSAGES, PUSH_SUBSCRIPTIONS, TEXT_MESSAGES, TRANSPORTS
 from sinchphone.exchange.voice_api.assigned_numbers import AssignedNumbers, Capability
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import IdentityKind, Recipient
@@ -41,11 +42,13 @@ class Rooms:
         options = ExchangeOptions(applications=SECRETS)
         self.database = database
         self.store = SqliteStore(database)
-        self.directory = Directory(options, Broker(options), self.store, Intake())
+        self.broker = Broker(options)
+        self.directory = Directory(options, self.broker, self.store, Intake())
         self.accounts = Accounts(self.directory, self.store, OwnLimits(60.0))
         self.numbers = AssignedNumbers(self.store, SECRETS)
         self.texts = SmsInbox(self.store)
         self.transports = Transports(self.directory, self.accounts, self.store)
+        self.postbox = Postbox(self.broker, self.directory, self.transports, self.store)
 
     @property
     def acme(self) -> Application:
@@ -124,6 +127,22 @@ async def test_a_user_whom_the_store_does_not_let_go_is_there_as_before(rooms: R
     await rooms.accounts.forget(rooms.acme, "ada")
     assert rooms.acme.users == {}
     assert await rooms.store.read(DEVICES) == await rooms.store.read(ACCOUNTS) == await rooms.store.read(IDENTITIES) == []
+
+
+async def test_a_user_whom_the_store_does_not_let_go_has_the_messages_that_wait_as_before(rooms: Rooms) -> None:
+    await rooms.create()
+    bob = rooms.directory.register_legacy(rooms.acme, "bob", (), SOFTWARE, NOW + 3600.0, NOW)
+    transport = await rooms.transports.open(bob, [Recipient("ada")])
+    frame = f"10 11111111-1111-1111-1111-111111111111 - 0 1 AAAA {transport.id}"
+    await rooms.postbox.publish(rooms.acme.broadcast.subscribe_key, rooms.acme.transport_channel("ada"), [frame], publisher="bob")
+    kept = await rooms.store.read(MESSAGES)
+    with rooms.refusing("messages", "DELETE"), pytest.raises(StoreError):
+        await rooms.accounts.forget(rooms.acme, "ada")
+    assert rooms.postbox.waiting_frames() == 1
+    assert await rooms.store.read(MESSAGES) == kept
+    await rooms.accounts.forget(rooms.acme, "ada")
+    assert rooms.postbox.waiting_frames() == 0
+    assert await rooms.store.read(MESSAGES) == []
 
 
 async def test_who_would_have_made_room_for_a_user_that_the_store_does_not_take_stays(rooms: Rooms) -> None:

@@ -142,6 +142,7 @@ class Accounts:
             self._add(account, now)
             self._keep(account)
             if not vouched:
+                self._directory.forget_messages(application, user_id, undo)
                 application.unproved.add(user_id)
                 self._store.put(TAKEN_NAMES, application.key, user_id, None)
             self._keep_names(account)

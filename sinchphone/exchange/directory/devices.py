@@ -17,8 +17,9 @@ class Device:
 
     ``limited``: a token said when the registration ends, which later tokens can put off but not lift.
     ``legacy``: it speaks the older dialect. ``generation`` counts how often its secret was renewed. ``seen_up_to`` is the time token
-    up to which it has its instant messages; on other channels nothing older than ``live_since`` is of use to it. ``push`` is how it's
-    woken when it doesn't listen, where it can be.
+    up to which it has its instant messages; on other channels nothing older than ``live_since`` is of use to it, and of what its user's
+    channel had before ``known_since`` it gets what waits alone: the user of that name may have been another. ``push`` is how it's woken
+    when it doesn't listen, where it can be.
     """
 
     application: "Application"
@@ -34,6 +35,7 @@ class Device:
     generation: int = 0
     seen_up_to: int = 0
     live_since: int = 0
+    known_since: int = 0
 
     @property
     def takes_calls(self) -> bool:

@@ -1,11 +1,12 @@
 """Applications, their users, and the users' devices (registered instances)."""
 
 import logging
+import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import field
-from typing import Any
+from typing import Any, TypeAlias
 
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.access.intake import Intake
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 UNUSED_SECONDS = 600.0  # an account that no device ever came with may make room for another user after that
 UNSEEN_SECONDS = 30 * 86_400.0  # and one whose devices haven't come back
+
+ForgetMessages: TypeAlias = Callable[[Application, str], Callable[[], None]]  # of a user; what it returns brings them back
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Directory:
         self._broker = broker
         self._store = store
         self._intake = intake or Intake()
+        self._forget_messages: ForgetMessages = lambda application, user_id: lambda: None
         self._instances: dict[str, Device] = {}
         self._by_channel: dict[str, Device] = {}  # broadcast and signal channels
         self._holders: dict[str, KeyHolder] = {}  # by subscribe key
@@ -102,6 +106,10 @@ class Directory:
         self._store.follow(DEVICES, self._came, self._went)
         self._store.follow(SEEN, self._saw, lambda key: None)
         self._store.follow(PUSH_SUBSCRIPTIONS, self._wakes, self._sleeps)
+
+    def keep_messages(self, forget: ForgetMessages) -> None:
+        """Whoever keeps messages for users is told who is forgotten: who has the name next gets none of them."""
+        self._forget_messages = forget
 
     def exclusive(self, application: Application) -> AbstractAsyncContextManager[None]:
         """Nobody else changes what depends on who is known; who leaves it has changed all that it did. Raises StoreError."""
@@ -174,14 +182,19 @@ class Directory:
         return self._least_needed(application, now) if is_full else None
 
     def forget_user(self, application: Application, user_id: str, undo: ExitStack) -> list[Device]:
-        """A user and the devices aren't known any more, unless it's undone; whoever has a token may come again. The devices: to be
-        dismissed. Raises RefusedError for somebody unknown."""
+        """A user, the devices and the messages that wait aren't known any more, unless it's undone; whoever has a token may come again.
+        The devices: to be dismissed. Raises RefusedError for somebody unknown."""
         if user_id not in application.users:
             raise not_found("there is no such user here")
         proved_at, is_unproved = application.proved_at.get(user_id), user_id in application.unproved
-        devices = self._forget_user(application, user_id)
+        devices, bring_messages_back = self._forget_user(application, user_id)
+        undo.callback(bring_messages_back)
         undo.callback(self._bring_back, application, user_id, devices, proved_at, is_unproved)
         return devices
+
+    def forget_messages(self, application: Application, user_id: str, undo: ExitStack) -> None:
+        """What waits under a name that is somebody else's from now on is forgotten, unless it's undone."""
+        undo.callback(self._forget_messages(application, user_id))
 
     def _bring_back(
         self, application: Application, user_id: str, devices: Sequence[Device], proved_at: float | None, is_unproved: bool
@@ -305,7 +318,8 @@ class Directory:
     def _make_room(self, application: Application, user_id: str, device_id: str, now: float) -> None:
         if user_id not in application.users:
             if len(application.users) >= self._options.users:
-                self.dismiss(self._forget_user(application, self._least_needed(application, now)))
+                devices, _ = self._forget_user(application, self._least_needed(application, now))
+                self.dismiss(devices)
             application.enroll(user_id)
         if device_id not in application.users[user_id]:
             self._make_room_for_device(application.users[user_id], now)
@@ -325,6 +339,8 @@ class Directory:
         devices.pop(device.device_id, None)  # who comes again goes to the end: the others make room first
         devices[device.device_id] = device
         application, identity = device.application, device.identity
+        known = self._instances.get(device.instance_id)
+        device.known_since = known.known_since if known is not None else self._broker.tokens.peek(time.time())
         self._instances[device.instance_id] = device
         self._by_channel[identity.broadcast_channel] = self._by_channel[identity.signal_channel] = device
         for shared, own in ((application.broadcast, identity.broadcast), (application.signal, identity.signal)):
@@ -353,14 +369,15 @@ class Directory:
         limit = UNSEEN_SECONDS if application.users[user_id] else UNUSED_SECONDS
         return now - application.accounts[user_id] > limit
 
-    def _forget_user(self, application: Application, user_id: str) -> list[Device]:
+    def _forget_user(self, application: Application, user_id: str) -> tuple[list[Device], Callable[[], None]]:
+        """The devices, and what brings the messages back."""
         devices = list(application.users.pop(user_id).values())
         self._forget(devices)
         del application.transport_channels[application.transport_channel(user_id)]
         self.forget_account(application, user_id)
         if application.proved_at.pop(user_id, None) is not None:
             self._store.drop(TAKEN_NAMES, application.key, user_id)
-        return devices
+        return devices, self._forget_messages(application, user_id)
 
     def _prove(self, application: Application, user_id: str, now: float) -> None:
         """The application's backend vouches for a user, whose name somebody may have taken who knew the application's key alone."""

@@ -11,7 +11,7 @@ starts anew (token 0) is sent back to the first message that waits.
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -42,6 +42,7 @@ class Postbox:
         self._transports = transports
         self._store = store
         self._mailboxes: dict[tuple[str, str], Mailbox] = {}  # by application key and user id
+        directory.keep_messages(self._forget)
 
     async def recall(self, now: float) -> None:
         """Know again what was kept before this exchange started. Raises StoreError."""
@@ -77,6 +78,7 @@ class Postbox:
         user, tokens = self._addressee(subscribe_key, channel, frames), [self._broker.tokens.next(time.time()) for _ in frames]
         if user is not None:
             await self._make_safe(*user, tokens, frames, publisher)
+            user = user if user[1] in user[0].users else None  # else forgotten meanwhile, with all that waited
         if not self._broker.tokens.is_last(tokens[-1]):  # who has a later one would miss these
             before, tokens = tokens, [self._broker.tokens.next(time.time()) for _ in frames]
             if user is not None:
@@ -109,7 +111,9 @@ class Postbox:
         posted = Posted(token, message.channel, message.payload, message.publisher, message.meta)
         self._broker.take(message.network, posted, size=message.size, now=time.time(), owner=message.owner)
         application = self._directory.application(message.application)
-        if message.kept_for and application is not None:
+        if own and message.kept_for and application is not None and message.kept_for not in application.users:
+            self._store.drop(MESSAGES, application.key, message.kept_for, token)  # forgotten meanwhile, with all that waited
+        elif message.kept_for and application is not None:
             dropped = self._put(application, message.kept_for, Kept(posted, message.transport_id))
             for gone in dropped if own else ():
                 self._store.drop(MESSAGES, application.key, message.kept_for, gone.token)
@@ -147,6 +151,14 @@ class Postbox:
         for table in (MESSAGES, MAILBOXES):
             self._store.drop_where(table, application=application.key)
 
+    def _forget(self, application: Application, user_id: str) -> Callable[[], None]:
+        """Forget what waits for a user who is forgotten; what is returned brings it back."""
+        mailbox, delivered = self._mailboxes.pop((application.key, user_id), None), application.delivered.pop(user_id, None)
+        for table in (MESSAGES, MAILBOXES):
+            self._store.drop_where(table, application=application.key, user_id=user_id)
+        gone = {user_id: mailbox} if mailbox is not None else {}
+        return partial(self._put_back, application, gone, {user_id: delivered} if delivered is not None else {})
+
     def _put_back(self, application: Application, gone: Mapping[str, Mailbox], delivered: Mapping[str, int]) -> None:
         for user_id, mailbox in gone.items():
             for kept in mailbox.frames:
@@ -181,7 +193,7 @@ class Postbox:
         application = device.application
         key, own = application.broadcast.subscribe_key, application.transport_channel(device.user_id)
         others = self._broker.since(key, [name for name in channels if name != own], max(token, device.live_since))
-        live = self._broker.since(key, [own], token)
+        live = self._broker.since(key, [own], max(token, device.known_since))
         kept = [kept.posted for kept in self._mailbox(application.key, device.user_id).after(token)]
         found = {posted.token: posted for posted in (*kept, *live, *others)}
         return tuple(found[one] for one in sorted(found)[:MAX_MESSAGES])
