@@ -1,5 +1,6 @@
 """Small databases of this machine's user, in SQLite: made for the owner's eyes only, brought up to date, shared by several processes."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -29,6 +30,32 @@ def connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
         base.close()
         raise
     return base
+
+
+def connect_to_read(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
+    """``connect`` to a file that is there; where it or its folder can't be written (a read-only disk), only to read. Raises the same, and
+    ConfigError for a file that would have to be brought up to date first."""
+    try:
+        return connect(path, migrations)
+    except (OSError, sqlite3.OperationalError) as error:
+        if not _is_unwritable(error):
+            raise
+        has_log = path.with_name(f"{path.name}-wal").exists()  # without one SQLite needs no other files beside this
+        uri = f"{path.absolute().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}"
+        base = sqlite3.connect(uri, timeout=BUSY_S, isolation_level=None, check_same_thread=False, uri=True)
+        try:
+            if _version(base, migrations) != len(migrations):
+                raise ConfigError("it was written by an older sinchphone, and can't be brought up to date here") from error
+        except BaseException:
+            base.close()
+            raise
+        return base
+
+
+def _is_unwritable(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 
 
 def in_transaction(base: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -66,17 +93,23 @@ def hint_of(error: Exception) -> str:
             return "move it away to begin a new one"
 
 
+def _version(base: sqlite3.Connection, migrations: Sequence[str]) -> int:
+    """How many of them it has had. Raises ConfigError where that's more than there are."""
+    version = int(base.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(migrations):
+        raise ConfigError("it was written by a newer sinchphone", hint="update sinchphone, or move the file away")
+    return version
+
+
 def _migrate(base: sqlite3.Connection, migrations: Sequence[str]) -> None:
     """Bring the tables up to date, one process at a time."""
 
     def migrate(base: sqlite3.Connection) -> None:
-        version = int(base.execute("PRAGMA user_version").fetchone()[0])
-        if version > len(migrations):
-            raise ConfigError("it was written by a newer sinchphone", hint="update sinchphone, or move the file away")
+        version = _version(base, migrations)
         for migration in migrations[version:]:
             for statement in filter(str.strip, migration.split(";")):
                 base.execute(statement)
         base.execute(f"PRAGMA user_version={len(migrations)}")
 
-    if int(base.execute("PRAGMA user_version").fetchone()[0]) != len(migrations):
+    if _version(base, migrations) != len(migrations):
         in_transaction(base, migrate)

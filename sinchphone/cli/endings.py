@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, hint_of_code, hint_of_sip, sip_failure
 from sinchphone.cli.explanations import explain
-from sinchphone.errors import EXCHANGE_CLOSING, INSECURE, NOT_OVER_SIP, RELAY_ONLY, TRUNK_AWAY
+from sinchphone.errors import BACKEND_HANGS_UP, EXCHANGE_CLOSING, INSECURE, NOT_OVER_SIP, RELAY_ONLY, TRUNK_AWAY
 from sinchphone.protocol.call.states import BUSY_CODES, Cause, EndedBy
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
@@ -117,9 +117,16 @@ def _hint(details: "CallDetails", code: ExitCode) -> str | None:
         return "check the address: its host, port and transport (;transport=tcp), and whether a SIP server runs there"
     if details.failure is not None and RELAY_ONLY in details.failure.message:
         return "[ice] servers names TURN servers, sinchphone doctor asks each of them: sinchphone help networks"
+    if details.cause is Cause.DENIED and _is_backends(details):
+        return "it answered ICE, or a request, with hangup: sinchphone trace last shows what it was asked on the local exchange, and said"
     if details.failure is not None and EXCHANGE_CLOSING in details.failure.message:
         return "call once more when it runs again: sinchphone exchange status says whether it does"
     return hint_of_code(code) if details.cause is not Cause.INACTIVE else None
+
+
+def _is_backends(details: "CallDetails") -> bool:
+    """Whether it was the application's backend that wanted no such call, as the local exchange tells."""
+    return details.failure is not None and details.failure.message == BACKEND_HANGS_UP
 
 
 def _code_of_incoming(details: "CallDetails") -> ExitCode:
@@ -148,6 +155,8 @@ def _words(details: "CallDetails", explained: str, peer: str) -> str:
             return "you hung up"
         case Cause.CANCELED if details.ended_by == EndedBy.PEER:
             return f"{peer} gave up"
+        case Cause.DENIED if _is_backends(details):
+            return BACKEND_HANGS_UP
         case Cause.HUNG_UP | Cause.FAILURE | None:
             return f"{explained}{said}"
         case _:

@@ -11,7 +11,7 @@ from sinchphone.cli.endings import NEXT_STEPS, Order, describe
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.explanations import BUSY, INCOMING, OUTGOING, WHOSE, explain
 from sinchphone.engine.calls.details import CallDetails
-from sinchphone.errors import EXCHANGE_CLOSING, TRUNK_AWAY
+from sinchphone.errors import BACKEND_HANGS_UP, EXCHANGE_CLOSING, TRUNK_AWAY
 from sinchphone.protocol.call.states import NETWORK_DOMAIN, Cause, EndedBy
 from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.signaling.dialect import Domain
@@ -62,6 +62,15 @@ def test_a_call_that_ends_with_its_exchange_is_to_be_made_once_more_when_that_ru
     ending = describe(failed, peer="echo", domain=Domain.MXP, outbound=outbound, order=None, interactive=True)
     assert ending.code is ExitCode.PLATFORM
     assert "the exchange is closing" in ending.reason and "sinchphone exchange status" in str(ending.hint)
+
+
+@pytest.mark.parametrize("domain", Domain)
+def test_a_backend_that_wants_no_such_call_is_not_taken_for_somebody_who_declines(domain: Domain) -> None:
+    failure = CallFailure(603, BACKEND_HANGS_UP, "exchange")
+    denied = CallDetails(1.0, ended_at=3.0, cause=Cause.DENIED, failure=failure)
+    ending = describe(denied, peer="+46701234567", domain=domain, outbound=True, order=None, interactive=True)
+    assert (ending.code, ending.reason) == (ExitCode.DECLINED, BACKEND_HANGS_UP)
+    assert "trace last" in str(ending.hint) and "caller-id" not in str(ending.hint)
 
 
 def test_a_trunk_out_of_reach_is_a_matter_of_the_network_not_of_the_number() -> None:

@@ -10,7 +10,16 @@ import pytest
 
 from sinchphone.engine.calls.attended_call import AttendedCall
 from sinchphone.engine.calls.call import MAX_UNREAD_EVENTS, Call, CallEvent, DigitHeard, DigitsSent
-from sinchphone.errors import AudioFileError, LocalProtocolError, MediaError, NetworkError, NotFoundError
+from sinchphone.errors import (
+    AudioFileError,
+    ForbiddenError,
+    LocalProtocolError,
+    MediaError,
+    NetworkError,
+    NotFoundError,
+    PlatformError,
+    SinchphoneError,
+)
 from sinchphone.media import port as media
 from sinchphone.media.port import Connected, PortLost, PortOptions, PortStats
 from sinchphone.media.sound import Levels, Signal
@@ -398,6 +407,23 @@ async def test_a_refusal_of_the_platform_ends_the_call_with_its_error() -> None:
     details = harness.call.details
     assert (details.cause, details.ended_by) == (Cause.FAILURE, "platform")
     assert isinstance(details.error, NotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [
+        (NotFoundError("nobody"), CallFailure(404, "nobody", "platform")),
+        (ForbiddenError("no credit"), CallFailure(403, "no credit", "platform")),
+        (PlatformError("too many", status=429), CallFailure(429, "too many", "platform")),
+        (PlatformError("odd", status=422, code=42201), CallFailure(42201, "odd", "platform")),
+        (NetworkError("away"), CallFailure(None, "away", "network")),
+    ],
+    ids=str,
+)
+async def test_a_call_that_is_not_placed_tells_why_in_numbers_and_whose_they_are(refusal: SinchphoneError, told: CallFailure) -> None:
+    harness = Harness(refusal=refusal)
+    await harness.end()
+    assert harness.call.details.failure == told
 
 
 async def test_a_platform_that_is_gone_while_it_rings_ends_the_call_but_not_while_people_talk() -> None:

@@ -1,9 +1,12 @@
 """The history: what is noted is found again, by every process of the user and by nobody else."""
 
 import asyncio
+import errno
+import os
 import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ import pytest
 
 from sinchphone.engine.events.events import InstantMessage, MessageDelivered, MessageReceived, MessageSent
 from sinchphone.engine.history.history import History
-from sinchphone.engine.history.past import Past, PastCall, PastMessage, look_back
+from sinchphone.engine.history.past import Past, PastCall, PastMessage, forget, look_back
 from sinchphone.errors import ConfigError
 
 CALL = PastCall("c1", True, "bob", "mxp", 100.0, True, 5200, "hung_up", "us")
@@ -147,6 +150,55 @@ async def test_a_history_of_a_newer_sinchphone_is_left_alone(history_for: Any, t
         base.execute("PRAGMA user_version=99")
     with pytest.raises(ConfigError, match="newer"):
         await history_for()
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From now on files can't be opened to be written, as on a disk that is mounted read-only; also for root, who may do all."""
+    opened = os.open
+
+    def begin() -> None:
+        def refuse(path: str, flags: int, *rest: Any) -> int:
+            if flags & (os.O_RDWR | os.O_WRONLY):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+            return opened(path, flags, *rest)
+
+        monkeypatch.setattr("sinchphone.database.os.open", refuse)
+
+    return begin
+
+
+async def test_on_a_read_only_disk_the_history_is_read_and_nothing_is_deleted(
+    history_for: Any, tmp_path: Path, read_only: Callable[[], None]
+) -> None:
+    history = await history_for()
+    await history.note_call("d", CALL)
+    await history.close()
+    path, before = tmp_path / "state" / "history.db", sorted(file.name for file in (tmp_path / "state").iterdir())
+    read_only()
+    assert look_back(path, "local alice") == [CALL]
+    assert sorted(file.name for file in path.parent.iterdir()) == before
+    with pytest.raises(ConfigError, match="can't be used: Read-only file system"):
+        forget(path, "local alice", [CALL])
+
+
+async def test_on_a_read_only_disk_what_another_process_writes_still_is_read(history_for: Any, read_only: Callable[[], None]) -> None:
+    history = await history_for()
+    await history.note_call("d", CALL)  # stands in the log beside the file
+    read_only()
+    assert await history.entries() == [CALL]
+
+
+async def test_on_a_read_only_disk_a_history_of_an_older_sinchphone_is_not_misread(
+    history_for: Any, tmp_path: Path, read_only: Callable[[], None]
+) -> None:
+    history, path = await history_for(), tmp_path / "state" / "history.db"
+    await history.close()
+    with closing(sqlite3.connect(path)) as base:
+        base.execute("PRAGMA user_version=1")
+    read_only()
+    with pytest.raises(ConfigError, match="written by an older sinchphone"):
+        look_back(path, "local alice")
 
 
 async def test_a_file_that_is_no_history_is_left_alone(tmp_path: Path) -> None:

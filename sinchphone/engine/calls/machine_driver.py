@@ -11,21 +11,32 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
 
 from sinchphone.engine.serial_queue import SerialQueue
-from sinchphone.errors import AudioFileError, DeviceError, MediaError, SinchphoneError
+from sinchphone.errors import (
+    AudioFileError,
+    AuthenticationError,
+    DeviceError,
+    ForbiddenError,
+    MediaError,
+    NetworkError,
+    NotFoundError,
+    PlatformError,
+    SinchphoneError,
+)
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
-from sinchphone.protocol.call.states import Cause, EndedBy, State
+from sinchphone.protocol.call.states import NETWORK_DOMAIN, PLATFORM_DOMAIN, Cause, EndedBy, State
 from sinchphone.protocol.call.vocabulary import Input, Phase
 from sinchphone.protocol.mxp.message import CallFailure, Message
 
 GOODBYE_S: Final = 1.0  # how long the last messages may take
 _REST_S: Final = 0.1  # the same for all other work
 _OUTBOX: Final = ""
+_STATUSES: Final[Mapping[type[SinchphoneError], int]] = {AuthenticationError: 401, ForbiddenError: 403, NotFoundError: 404}  # HTTP's
 
 #: every effect but Send
 MediaEffect: TypeAlias = (
@@ -118,7 +129,8 @@ class MachineDriver:
         """Something that an effect asked for could not be done: the call fails, but one that talks goes on talking."""
         if self.machine.state is not State.ESTABLISHED:
             by: EndedBy = EndedBy.MEDIA if isinstance(error, MediaError | DeviceError) else EndedBy.PLATFORM
-            self.put(v.Failed(_as_told(error), by))
+            is_refused = by is EndedBy.PLATFORM and self.machine.phase is Phase.PLACING  # no peer is there who would read it
+            self.put(v.Failed(_refusal_of(error) if is_refused else _as_told(error), by))
 
     async def run(self, release: Callable[[], Awaitable[None]], *beside: Coroutine[Any, Any, None]) -> None:
         """Drive the machine to its end, with that work beside, then ``release`` what the call has used. Cancelling hangs up."""
@@ -196,3 +208,12 @@ def _as_told(error: SinchphoneError) -> CallFailure:
     """What the peer learns of an error: nothing about this machine's files and devices."""
     ours = isinstance(error, AudioFileError | DeviceError)
     return CallFailure(getattr(error, "code", None), "there is no sound at the other end" if ours else str(error))
+
+
+def _refusal_of(error: SinchphoneError) -> CallFailure:
+    """Why a call wasn't placed, as the platform put it: its own number of the error, else HTTP's."""
+    domain = NETWORK_DOMAIN if isinstance(error, NetworkError) else PLATFORM_DOMAIN
+    code = _STATUSES.get(type(error))
+    if isinstance(error, PlatformError):
+        code = error.code if error.code is not None else error.status
+    return CallFailure(code, str(error), domain)

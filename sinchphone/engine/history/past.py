@@ -6,13 +6,13 @@
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sinchphone.database import connect, hint_of, in_transaction, reason_of
+from sinchphone.database import connect, connect_to_read, hint_of, in_transaction, reason_of
 from sinchphone.errors import ConfigError
 from sinchphone.protocol.call.states import EndedBy
 from sinchphone.quick_dataclass import quick_dataclass
@@ -151,7 +151,7 @@ def forget(path: Path, account: str, entries: Iterable[Past]) -> None:
         in_transaction(base, delete)
         base.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log has it no longer either, unless another process reads just now
 
-    _with_file(path, work, None)
+    _with_file(path, work, None, open_file=connect)
 
 
 def forget_receipts(base: sqlite3.Connection, account: str) -> None:
@@ -190,11 +190,17 @@ def _message(
     return PastMessage(message_id, bool(outbound), sender, tuple(_recipients(recipients)), text, at, delivered, failed)
 
 
-def _with_file(path: Path, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+def _with_file(
+    path: Path,
+    work: Callable[[sqlite3.Connection], T],
+    otherwise: T,
+    *,
+    open_file: Callable[[Path, Sequence[str]], sqlite3.Connection] = connect_to_read,
+) -> T:
     try:
         if not path.exists():
             return otherwise
-        with closing(connect(path, MIGRATIONS)) as base:
+        with closing(open_file(path, MIGRATIONS)) as base:
             return work(base)
     except (OSError, sqlite3.Error, ValueError) as error:
         raise ConfigError(f"the history {path} can't be used: {reason_of(error)}", hint=hint_of(error)) from error

@@ -143,6 +143,13 @@ class EventRecord:
         self._make_room()
         self.note(call_id, "call", "exchange", "exchange", f"{caller} calls {callee}")
 
+    def names_callee(self, call_id: str, callee: str) -> None:
+        """It turned out whom a call is for; nobody still where that is empty."""
+        call = self._known(call_id)
+        if call is not None and callee and callee != call.callee:
+            call.callee = callee
+            self.note(call_id, "call", "exchange", "exchange", f"{call.caller} calls {callee}")
+
     def link(self, part: str, call_id: str) -> None:
         """What is known by the name ``part`` belongs to that call."""
         if not self.is_on or part == call_id:

@@ -19,7 +19,9 @@ MAX_SENDER_CHARACTERS: Final = 128
 _TEXT: Final = "mt_text"
 _IGNORED: Final = str.maketrans("", "", " -().")
 _PARAMETER: Final = re.compile(r"\$\{([^{}]{1,16})\}")
-_NOT_HERE: Final = ("send_at", "udh")  # what would be done otherwise than asked
+_NOT_HERE: Final = ("send_at", "udh", "callback_url")  # what would be done otherwise than asked
+_REPORTS: Final = ("none", "summary", "full")  # how a delivery is told who asks for it; the API has two more, which only callbacks tell
+_REPORTS_BY_CALLBACK: Final = ("per_recipient", "per_recipient_final")
 
 
 class XmsError(SinchphoneError):
@@ -40,6 +42,8 @@ class TextBatch:
     body: str = field(repr=False)
     reference: str | None = None
     parameters: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    delivery_report: str = "none"
+    flash: bool = False
 
     def text_for(self, number: str) -> str:
         """What that number gets; a parameter that nobody gave stays as it's written."""
@@ -56,7 +60,7 @@ def read_batch(body: bytes) -> TextBatch:
         asked = Record.parse(body)
         for name in _NOT_HERE:
             if asked.has(name):
-                raise XmsError(400, "syntax_constraint_violation", f"{name}: this exchange has no such messages")
+                raise _not_here(name)
         if (asked.optional_text("type", limit=32) or _TEXT) != _TEXT:
             raise asked.odd("type", _TEXT)
         return TextBatch(
@@ -65,10 +69,25 @@ def read_batch(body: bytes) -> TextBatch:
             body=asked.text("body", limit=MAX_BODY_CHARACTERS),
             reference=asked.optional_text("client_reference", limit=MAX_REFERENCE_CHARACTERS),
             parameters=_parameters(asked),
+            delivery_report=_delivery_report(asked),
+            flash=asked.flag("flash_message", default=False),
         )
     except RemoteProtocolError as error:
         code = "syntax_invalid_json" if "JSON" in str(error) else "syntax_invalid_parameter_format"
         raise XmsError(400, code, str(error)) from error
+
+
+def _delivery_report(asked: Record) -> str:
+    report = asked.optional_text("delivery_report", limit=32) or _REPORTS[0]
+    if report in _REPORTS_BY_CALLBACK:
+        raise _not_here(f"delivery_report {report}")
+    if report not in _REPORTS:
+        raise asked.odd("delivery_report", f"{', '.join(_REPORTS[:-1])} or {_REPORTS[-1]}")
+    return report
+
+
+def _not_here(name: str) -> XmsError:
+    return XmsError(400, "syntax_constraint_violation", f"{name}: this exchange has no such messages, and no callbacks")
 
 
 def _numbers(value: object) -> list[str]:
@@ -96,7 +115,7 @@ def _parameters(asked: Record) -> dict[str, dict[str, str]]:
 
 
 def batch_members(batch: str, messages: Sequence[TextMessage], asked: TextBatch | None = None) -> dict[str, Any]:
-    """A batch, as it's answered: numbers have no ``+``."""
+    """A batch, as it's answered: numbers have no ``+``. What was ``asked`` beside the text is in the answer to that only."""
     first = messages[0]
     at = write_time(first.at)
     members = {
@@ -109,8 +128,8 @@ def batch_members(batch: str, messages: Sequence[TextMessage], asked: TextBatch 
         "canceled": False,
         "created_at": at,
         "modified_at": at,
-        "delivery_report": "none",
-        "flash_message": False,
+        "delivery_report": asked.delivery_report if asked is not None else None,
+        "flash_message": asked.flash if asked is not None else None,
     }
     return {name: value for name, value in members.items() if value is not None}
 

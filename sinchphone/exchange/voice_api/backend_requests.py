@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
+from functools import partial
 from typing import TypeAlias
 
 from aiohttp import web
@@ -10,18 +11,21 @@ from aiohttp import web
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.received import receive
 from sinchphone.exchange.directory.verification import Verifier
+from sinchphone.exchange.record.requests import note_call
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import write_json
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
 class BackendRequest:
-    """A request that an application's backend has proved to send. ``named`` are the parts of its path."""
+    """A request that an application's backend has proved to send. ``named`` are the parts of its path; ``note_call`` is told which call
+    it is about, once it's known to be the application's."""
 
     application: Application
     named: Mapping[str, str]
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    note_call: Callable[[str], None] = field(repr=False)
 
 
 Serve: TypeAlias = Callable[[BackendRequest], Awaitable[Mapping[str, object]]]
@@ -45,7 +49,11 @@ class BackendRequests:
             received = await receive(request, self._body_bytes)
             application = await self._verifier.backend(received, time.time(), once=False)
             asked = BackendRequest(
-                application=application, named=dict(request.match_info), headers=dict(request.headers), body=received.body
+                application=application,
+                named=dict(request.match_info),
+                headers=dict(request.headers),
+                body=received.body,
+                note_call=partial(note_call, request),
             )
             return web.Response(body=write_json(await serve(asked)), content_type="application/json")
 

@@ -27,7 +27,7 @@ _CALL: Final = f"{CALLING_ROOT}/calls/id/{{call}}"
 _CALL_REQUEST: Final = "call"  # what other processes ask
 _MISSING: Final = "this exchange has nothing of the calling API there"
 
-_Serve: TypeAlias = Callable[[str, Mapping[str, str], bytes], Awaitable[Mapping[str, object]]]  # the application's key, path, body
+_Serve: TypeAlias = Callable[[BackendCalls, str, Mapping[str, str], bytes], Mapping[str, object]]  # the application's key, path, body
 
 
 class CallRoutes:
@@ -38,7 +38,7 @@ class CallRoutes:
         self._gateway = gateway
         self._requests = requests
         self._others = others
-        self._serves: Mapping[str, _Serve] = {"tell": self._tell, "update": self._update, "announce": self._announce}
+        self._serves: Mapping[str, _Serve] = {"tell": _tell, "update": _update, "announce": _announce}
         if others is not None:
             others.serve(_CALL_REQUEST, self._serve_other)
 
@@ -54,7 +54,7 @@ class CallRoutes:
 
         async def serve(request: BackendRequest) -> Mapping[str, object]:
             try:
-                return await self._serves[name](request.application.key, request.named, request.body)
+                return await self._served(name, request.application.key, request.named, request.body, request.note_call)
             except RefusedError as error:
                 if error.status != 404 or self._others is None:
                     raise
@@ -67,7 +67,16 @@ class CallRoutes:
         return self._requests.route(serve)
 
     async def _serve_other(self, application: str, members: Mapping[str, Any]) -> Mapping[str, Any]:
-        return await self._serves[members["name"]](application, members["named"], members["body"].encode())
+        return await self._served(members["name"], application, members["named"], members["body"].encode(), lambda _: None)
+
+    async def _served(
+        self, name: str, application: str, named: Mapping[str, str], body: bytes, note_call: Callable[[str], None]
+    ) -> Mapping[str, object]:
+        """Who asks about another's call learns nothing of the body, and stands in no record of that call."""
+        calls = await self._calls()
+        calls.call(application, named["call"])
+        note_call(named["call"])
+        return self._serves[name](calls, application, named, body)
 
     async def _calls(self) -> BackendCalls:
         return (await self._gateway.ready()).backend_calls
@@ -75,27 +84,27 @@ class CallRoutes:
     async def _call_out(self, request: BackendRequest) -> Mapping[str, object]:
         callout = read_callout(request.body, request.headers)
         calls = await self._calls()
-        return {"callId": calls.call_out(request.application.key, callout)}
+        call = calls.call_out(request.application.key, callout)
+        request.note_call(call)
+        return {"callId": call}
 
-    async def _tell(self, application: str, named: Mapping[str, str], body: bytes) -> Mapping[str, object]:
-        calls = await self._calls()
-        return _members(calls.call(application, named["call"]))
 
-    async def _update(self, application: str, named: Mapping[str, str], body: bytes) -> Mapping[str, object]:
-        calls, call = await self._calls(), named["call"]
-        calls.call(application, call)  # who asks about another's call learns nothing of the body
-        calls.update_call(application, call, read_update(body))
-        return {}
+def _tell(calls: BackendCalls, application: str, named: Mapping[str, str], body: bytes) -> Mapping[str, object]:
+    return _members(calls.call(application, named["call"]))
 
-    async def _announce(self, application: str, named: Mapping[str, str], body: bytes) -> Mapping[str, object]:
-        calls, call = await self._calls(), named["call"]
-        calls.call(application, call)
-        try:
-            leg = LegOfCall(named["leg"].lower())
-        except ValueError as error:
-            raise invalid("leg: it should be caller, callee or both") from error
-        calls.announce(application, call, read_announcement(body), leg)
-        return {}
+
+def _update(calls: BackendCalls, application: str, named: Mapping[str, str], body: bytes) -> Mapping[str, object]:
+    calls.update_call(application, named["call"], read_update(body))
+    return {}
+
+
+def _announce(calls: BackendCalls, application: str, named: Mapping[str, str], body: bytes) -> Mapping[str, object]:
+    try:
+        leg = LegOfCall(named["leg"].lower())
+    except ValueError as error:
+        raise invalid("leg: it should be caller, callee or both") from error
+    calls.announce(application, named["call"], read_announcement(body), leg)
+    return {}
 
 
 def add_the_rest(router: web.UrlDispatcher) -> None:

@@ -34,7 +34,7 @@ from sinchphone.gateway.callbacks.dice import cause_of, disconnected_event
 from sinchphone.gateway.callbacks.no_backend import NO_BACKEND
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import IncomingLeg, OutgoingLeg
-from sinchphone.gateway.legs.reasons import DECLINED, CallEnding
+from sinchphone.gateway.legs.reasons import BACKEND_HUNG_UP, CallEnding
 from sinchphone.gateway.local_channel.legs import MemoryLegEnd
 from sinchphone.gateway.relay.relay import Side
 from sinchphone.gateway.routing.routing import (
@@ -212,7 +212,7 @@ class B2buaCall:
 
     def _hang_up(self) -> None:
         """For the backend: a call that was answered just ends, another one is refused."""
-        failure = None if self.lifetime.is_answered.is_set() else DECLINED
+        failure = None if self.lifetime.is_answered.is_set() else BACKEND_HUNG_UP
         self.lifetime.end(CallEnding("exchange", failure, Reason.MANAGER_HANGUP))
 
     async def _announce(self, words: tuple[Say | PlayFiles, ...], *, caller: bool, called: bool) -> None:

@@ -30,12 +30,14 @@ from sinchphone.gateway.local_channel.legs import CalledParty, LocalCaller
 from sinchphone.gateway.routing.routing import Dialling
 from sinchphone.protocol.callbacks.events import CallFacts
 from sinchphone.protocol.callbacks.svaml import Event, PlayFiles, Say, Svaml
+from sinchphone.protocol.phone_numbers import PRIVATE
 from sinchphone.signaling.dialect import Domain
 from sinchphone.tasks import start_task
 
 MAX_CALLOUTS: Final = 200  # of one application at the same time
 CLOSING_SECONDS: Final = 2.0
 MAX_SIMULATED_PHONES: Final = 1_000  # simulated ones that are remembered
+NOT_NAMED: Final = "whom the backend names"  # in the record, until it's asked
 OURS: Final = "localhost"  # where a simulated phone dials
 
 
@@ -59,8 +61,13 @@ class GatewayCalls:
         facts = CallFacts(call_id=call_id, application_key=application, custom=callout.custom)
         session = BackendSession(self._backend(application, callout), facts, callout.headers, time.time)
         call = CalloutCall(self._context, party, callout, application, session)
+        self._begin_record(application, call_id, dialling)
         self._start(application, call.run(), call_id)
         return call_id
+
+    def _begin_record(self, application: str, call_id: str, dialling: Dialling) -> None:
+        shown, called = dialling.caller.identity or PRIVATE, dialling.dialled.identity or NOT_NAMED
+        self._context.event_record.began(call_id, application=application, caller=shown, callee=called)
 
     def _start(self, application: str, work: Coroutine[Any, Any, None], call_id: str) -> None:
         async def carry() -> None:
@@ -133,6 +140,7 @@ class GatewayCalls:
         self._phones[caller.id] = application, phone
         while len(self._phones) > MAX_SIMULATED_PHONES:
             self._phones.popitem(last=False)
+        self._begin_record(application, caller.id, dialling)
         self._start(application, phone.run(call), caller.id)
         return phone.status
 

@@ -140,6 +140,7 @@ class CalloutCall(B2buaCall):
             self._dialling = replace(self._dialling, dialled=self._party.dialled)
             if self._record is not None:
                 self._record.to, self._record.domain = identity_of(self._dialling), incoming_event(self._dialling).domain
+            self._context.event_record.names_callee(self.caller.id, self._party.dialled.identity)
             return route
         return self._context.routes.by_action(_action(self._callout.destination), self._dialling)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 from sinchphone.errors import (
+    BACKEND_HANGS_UP,
     EXCHANGE_CLOSING,
     ForbiddenError,
     MediaError,
@@ -28,6 +29,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 
 BUSY: Final = Failure(486, "Busy here")
 DECLINED: Final = Failure(603, "Declined")
+BACKEND_HUNG_UP: Final = Failure(603, BACKEND_HANGS_UP)
 NO_ANSWER: Final = Failure(480, "Nobody answered")
 NOBODY_NOTICED: Final = Failure(480, "No device took notice")
 VANISHED: Final = Failure(408, "The other side vanished", "media")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import Final, TypeAlias, assert_never
 
-from sinchphone.errors import ConfigError, RemoteProtocolError
+from sinchphone.errors import BACKEND_HANGS_UP, ConfigError, RemoteProtocolError
 from sinchphone.exchange.destinations.dialplan import NOBODYS_NUMBER, Plan, is_simulated, plan_for
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure, Source
@@ -201,7 +201,7 @@ class Routes:
                 transport = _transport(action.transport)
                 return self._to_sip(ToSip(_with_scheme(action.address), action.headers, transport, action.caller_id, terms), call)
             case svaml.Hangup():
-                return _refuse(603, "the backend ended the call", Reason.MANAGER_HANGUP)
+                return _refuse(603, BACKEND_HANGS_UP, Reason.MANAGER_HANGUP)
             case svaml.Continue():
                 return self.by_plan(call)
             case svaml.RunMenu() | svaml.Park():  # of the call's own end

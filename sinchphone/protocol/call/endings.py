@@ -6,7 +6,7 @@ A client of the 1.x generation knows LEAVE and CANCEL without a body only, and s
 
 from typing import Final
 
-from sinchphone.protocol.call.states import NETWORK_DOMAIN, Cause, EndedBy
+from sinchphone.protocol.call.states import NETWORK_DOMAIN, PLATFORM_DOMAIN, Cause, EndedBy
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Message, Method, decode_failure, encode_failure
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -14,7 +14,7 @@ CLIENT_RINGS_S: Final = 44.0  # a 1.x client gives up 45 s after the INVITE, whi
 BUSY: Final = CallFailure(486, "busy")  # RFC 3261 21.4.24
 VANISHED: Final = CallFailure(408, "the other side vanished", "media")  # RFC 3261 21.4.9; what we tell a peer that we lost
 ELSEWHERE: Final = CallFailure(None, "it rings on another device only")
-PLATFORM_DOMAINS: Final = ("exchange", "platform", NETWORK_DOMAIN)  # of failures that no person and no device decided
+PLATFORM_DOMAINS: Final = ("exchange", PLATFORM_DOMAIN, NETWORK_DOMAIN)  # of failures that no person and no device decided
 YES, NO = "yes", "no"
 _BODILESS: Final = (Method.LEAVE, Method.CANCEL)  # 1.x clients know 5_null and 7_null, and nothing for a failure in the body
 

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Final
 
 NETWORK_DOMAIN: Final = "network"  # of failures: something could not be reached
+PLATFORM_DOMAIN: Final = "platform"  # of failures: it refused
 BUSY_CODES: Final = (486, 600)  # of failures (RFC 3261 21.4.24, 21.6.1)
 ICE_FAILED: Final = 3002  # of a failure, CallFailedToConnectIce of the Sinch SDK
 

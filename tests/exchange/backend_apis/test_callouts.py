@@ -119,3 +119,32 @@ async def test_headers_for_the_backend_come_along_up_to_five(developer: Any, act
         assert {name: value for name, value in request.headers.items() if name.startswith("X-CB-")} == {
             f"X-CB-{index}": f"value {index}" for index in range(5)
         }
+
+
+async def events_of(developer: Any, call: str) -> tuple[Any, list[Any]]:
+    status, told = await developer.basic("GET", f"/__sinchphone/trace/calls/{call}")
+    assert status == 200, told
+    return told["call"], told["events"]
+
+
+async def test_a_callout_stands_in_the_trace_with_its_rest_requests_and_callbacks(developer: Any, action: Any) -> None:
+    backend = await developer.use_backend()
+    backend.answers |= {"ice": action("connectPstn", number=STAYS, cli=FROM), "ace": action("continue")}
+    call = await developer.call_out("customCallout", cli=FROM, ice=developer.backend.url, ace=developer.backend.url)
+    await developer.answered(call)
+    assert (await developer.ask("PATCH", f"/calling/v1/calls/id/{call}", {"action": {"name": "park"}}))[0] != 404
+    assert (await developer.ask("PATCH", f"/calling/v1/calls/id/{call}", {"action": {"name": "hangup"}}))[0] == 200
+    await developer.over(call)
+    kept, events = await events_of(developer, call)
+    assert (kept["caller"], kept["callee"], kept["endedAt"] is None) == (FROM, STAYS, False)
+    asked = {event["summary"].split(" ")[0] for event in events if event["kind"] == "rest" and event["target"] == "exchange"}
+    assert asked == {"POST", "GET", "PATCH"}
+    assert [event["summary"] for event in events if event["kind"] == "callback" and event["target"] == "backend"][:2] == ["ICE", "ACE"]
+    assert [one["id"] for one in (await developer.basic("GET", "/__sinchphone/trace/calls"))[1]["calls"]] == [call]
+
+
+async def test_what_another_application_asks_about_a_callout_is_not_in_its_trace(developer: Any) -> None:
+    call = await developer.call_out("ttsCallout", destination=number(STAYS), cli=FROM, text="Hi")
+    assert (await developer.ask("GET", f"/calling/v1/calls/id/{call}", key="globex"))[0] == 404
+    _, events = await events_of(developer, call)
+    assert [event["summary"].split(" ")[0] for event in events if event["kind"] == "rest" and event["target"] == "exchange"] == ["POST"]

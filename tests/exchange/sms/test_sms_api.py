@@ -68,6 +68,35 @@ async def test_numbers_come_in_all_forms_of_the_api_and_go_back_without_a_plus(e
     assert (status, report["recipient"], report["status"]) == (200, "46700000002", "Delivered")
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"), [({}, "none"), ({"delivery_report": "full"}, "full"), ({"delivery_report": "summary"}, "summary")]
+)
+async def test_a_batch_is_answered_with_the_delivery_report_that_was_asked_for(
+    exchange: Exchange, http: aiohttp.ClientSession, asked: dict[str, str], told: str
+) -> None:
+    status, batch = await ask(http, exchange, "POST", "/acme/batches", {"to": [ADA], "body": "hi", "flash_message": True, **asked})
+    assert (status, batch["delivery_report"], batch["flash_message"]) == (201, told, True)
+    again = (await ask(http, exchange, "GET", f"/acme/batches/{batch['id']}"))[1]
+    assert "delivery_report" not in again, "it isn't kept, so that nothing is said of it"
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ({"delivery_report": "per_recipient"}, "delivery_report"),
+        ({"delivery_report": "per_recipient_final"}, "delivery_report"),
+        ({"delivery_report": "always"}, "delivery_report"),
+        ({"delivery_report": "full", "callback_url": "https://acme.example/reports"}, "callback_url"),
+    ],
+)
+async def test_a_report_that_only_a_callback_could_bring_is_refused(
+    exchange: Exchange, http: aiohttp.ClientSession, asked: dict[str, str], named: str
+) -> None:
+    status, said = await ask(http, exchange, "POST", "/acme/batches", {"to": [ADA], "body": "hi", **asked})
+    assert (status, named in said["text"]) == (400, True), said
+    assert exchange.sms.messages("acme") == []
+
+
 async def test_each_number_gets_its_own_parameters(exchange: Exchange, http: aiohttp.ClientSession) -> None:
     body = {
         "to": [ADA, BOB],

@@ -33,6 +33,7 @@ from sinchphone.cli.terminal.output.results import (
 from sinchphone.cli.terminal.screen.status_line import cells, clock, meter
 from sinchphone.cli.terminal.text.counting import counted
 from sinchphone.cli.terminal.text.escape import MAX_TEXT, escape
+from sinchphone.errors import BACKEND_HANGS_UP
 from sinchphone.protocol.call.states import BUSY_CODES, Cause, EndedBy
 from sinchphone.protocol.names import ROOM_PREFIX
 from sinchphone.quick_dataclass import quick_dataclass
@@ -137,6 +138,8 @@ def _cause(event: HistoryEntry) -> str:
         case Cause.HUNG_UP:
             return "you hung up" if ours else "they hung up"
         case Cause.DENIED if event.outbound:
+            if event.reason == BACKEND_HANGS_UP:
+                return BACKEND_HANGS_UP
             return "busy" if event.code in BUSY_CODES else "declined"
         case Cause.DENIED:
             return "you declined" if ours else "declined on another device"
