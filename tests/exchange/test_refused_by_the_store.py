@@ -185,13 +185,12 @@ async def test_numbers_that_the_store_does_not_take_are_nobodys_and_those_that_i
 
 async def test_texts_that_the_store_does_not_take_never_came(rooms: Rooms) -> None:
     with rooms.refusing("text_messages"), pytest.raises(StoreError):
-        await rooms.texts.keep("acme", [rooms.texts.deliver("acme", sender=None, number="+46700000001", text="tea?", now=NOW)])
+        await rooms.texts.take("acme", [("+46700000001", "tea?")], sender=None, now=NOW)
     assert rooms.texts.messages("acme") == []
 
 
 async def test_texts_that_the_store_does_not_let_go_are_still_there(rooms: Rooms) -> None:
-    texts = [rooms.texts.deliver("acme", sender=None, number="+46700000001", text=text, now=NOW) for text in ("tea?", "now?")]
-    await rooms.texts.keep("acme", texts)
+    texts = await rooms.texts.take("acme", [("+46700000001", text) for text in ("tea?", "now?")], sender=None, now=NOW)
     with rooms.refusing("text_messages", "DELETE"), pytest.raises(StoreError):
         await rooms.texts.forget("acme")
     assert rooms.texts.messages("acme") == texts

@@ -2,12 +2,14 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from sinchphone.exchange.store import sqlite
 from sinchphone.exchange.store.sqlite import SqliteStore
-from sinchphone.exchange.store.store import StoreError
+from sinchphone.exchange.store.store import StoreError, kept
 from sinchphone.exchange.store.tables import DEVICES, IDENTITIES, SEEN, TIME_TOKENS
 from sinchphone.tasks import start_task
 
@@ -82,9 +84,78 @@ async def test_what_can_not_be_written_is_told_to_who_waits_for_it(tmp_path: Pat
     store.put(TIME_TOKENS, 1, None)
     with pytest.raises(StoreError):
         await store.settle()
+    mark = store.mark()
     store.put(IDENTITIES, *BOB)
-    await store.settle()  # the next ones are not harmed
+    await store.settle(mark)  # the next ones are not harmed
     assert await store.read(IDENTITIES) == [ADA, BOB]
+    await store.close()
+
+
+async def test_what_could_not_be_written_behind_is_not_told_to_who_asks_for_something_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next request was answered 503, about somebody else's."""
+    store = await opened(tmp_path / "x.sqlite3")
+    store.put(TIME_TOKENS, 1, None)
+    async with asyncio.timeout(5):
+        while not caplog.messages:
+            await asyncio.sleep(0.01)
+    async with kept(store):
+        store.put(IDENTITIES, *ADA)
+    assert await store.read(IDENTITIES) == [ADA]
+    await store.close()
+
+
+async def test_what_is_no_value_for_the_database_harms_nothing_that_is_written_with_it(tmp_path: Path) -> None:
+    store = await opened(tmp_path / "x.sqlite3")
+    with closing(sqlite3.connect(tmp_path / "x.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # so that all is written at once
+        store.put(IDENTITIES, *BOB)
+        store.put(TIME_TOKENS, 1, None)
+        async with kept(store):
+            store.put(IDENTITIES, *ADA)
+            other.execute("ROLLBACK")
+    assert await store.read(IDENTITIES) == [BOB, ADA]
+    await store.close()
+
+
+async def test_what_could_not_be_written_is_told_however_long_what_was_asked_for_takes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = await opened(tmp_path / "x.sqlite3")
+    with pytest.raises(StoreError):
+        async with kept(store) as undo:
+            store.put(TIME_TOKENS, 1, None)
+            async with asyncio.timeout(5):
+                while not caplog.messages:
+                    await asyncio.sleep(0.01)
+            store.put(IDENTITIES, *ADA)
+            undo.callback(store.drop, IDENTITIES, *ADA[:3])
+    assert await store.read(IDENTITIES) == []
+    await store.close()
+
+
+async def test_while_the_disk_hangs_what_waits_to_be_written_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "MAX_WAITING", 100)
+    store = await opened(tmp_path / "x.sqlite3")
+    with closing(sqlite3.connect(tmp_path / "x.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # as on a disk that doesn't answer
+        store.put(IDENTITIES, "acme", "username", "user-0", "x")
+        while store._orders.qsize():
+            await asyncio.sleep(0.01)
+        for number in range(1, 1_000):
+            store.put(IDENTITIES, "acme", "username", f"user-{number}", "x")
+        assert store._orders.qsize() <= 100
+        with pytest.raises(StoreError, match="can't keep this"):
+            async with kept(store):
+                store.put(IDENTITIES, *ADA)
+        other.execute("ROLLBACK")
+    with pytest.raises(StoreError):
+        await store.settle()
+    async with kept(store):
+        store.put(IDENTITIES, *ADA)
+    rows = await store.read(IDENTITIES)
+    assert rows == [("acme", "username", f"user-{number}", "x") for number in range(101)] + [ADA]
     await store.close()
 
 
@@ -121,7 +192,8 @@ async def test_a_value_that_is_none_for_the_database_is_refused_and_the_store_go
     async with asyncio.timeout(5):
         with pytest.raises(StoreError):
             await store.settle()
+        mark = store.mark()
         store.put(IDENTITIES, *ADA)
-        await store.settle()
+        await store.settle(mark)
     assert await store.read(IDENTITIES) == [ADA]
     await store.close()

@@ -66,10 +66,15 @@ class SmsInbox:
             self._store.drop(TEXT_MESSAGES, application, oldest)
         return message
 
-    async def keep(self, application: str, messages: Iterable[TextMessage]) -> None:
-        """Return when these that came are kept, and known to whoever asks another process next. Raises StoreError: none of them came."""
+    async def take(
+        self, application: str, texts: Iterable[tuple[str, str]], *, sender: str | None, now: float, batch: str | None = None
+    ) -> list[TextMessage]:
+        """Keep texts for numbers that are sent together, as ``deliver`` does; return when they are kept, and known to whoever asks another
+        process next. Raises StoreError: none of them came."""
         async with kept(self._store) as undo:
-            self.unless_undone(application, messages, undo)
+            came = [self.deliver(application, sender=sender, number=number, text=text, now=now, batch=batch) for number, text in texts]
+            self.unless_undone(application, came, undo)
+        return came
 
     def unless_undone(self, application: str, messages: Iterable[TextMessage], undo: ExitStack) -> None:
         """These never came where it's undone."""

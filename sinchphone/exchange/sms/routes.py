@@ -79,11 +79,8 @@ class SmsRoutes:
         asked, now, name = read_batch(await read_body(request, self._body_bytes)), time.time(), secrets.token_hex(13)
         if not self._batches.take(application.key, now):
             raise XmsError(429, "too_many_requests", "too many batches; wait a moment")
-        sent = [
-            self._inbox.deliver(application.key, sender=asked.sender, number=one, text=asked.text_for(one), now=now, batch=name)
-            for one in asked.numbers
-        ]
-        await self._inbox.keep(application.key, sent)
+        texts = [(one, asked.text_for(one)) for one in asked.numbers]
+        sent = await self._inbox.take(application.key, texts, sender=asked.sender, now=now, batch=name)
         return 201, batch_members(name, sent, asked)
 
     async def _batch(self, application: Application, request: web.Request) -> tuple[int, dict[str, Any]]:

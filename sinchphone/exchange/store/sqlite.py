@@ -22,6 +22,8 @@ from sinchphone.exchange.store.tables import Row, Table
 from sinchphone.quick_dataclass import quick_dataclass
 
 FILE_NAME: Final = "exchange.sqlite3"
+MAX_WAITING: Final = 100_000  # changes to be written, while the disk hangs
+_MAX_BATCH: Final = 5_000  # changes in one transaction
 _BUSY_SECONDS: Final = 5.0  # another exchange of this user may be writing
 _SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = """
@@ -67,11 +69,21 @@ class _Change:
 
 
 @quick_dataclass(frozen=True, slots=True)
+class _Behind:
+    """A change that nobody waits for here, and how many there were with it."""
+
+    change: _Change
+    number: int
+
+
+@quick_dataclass(frozen=True, slots=True)
 class _Settled:
-    """A request to say when everything before it is written, and changes of its own with it."""
+    """A request to say when everything before it is written, and changes of its own with it; an error of others counts where one came
+    after that many."""
 
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[None]"
+    since: int
     changes: tuple[_Change, ...] = ()
 
     def tell(self, error: Exception | None) -> None:
@@ -85,7 +97,15 @@ class _Settled:
             return
 
 
-_Order: TypeAlias = _Change | _Settled | None
+_Order: TypeAlias = _Behind | _Settled | None
+
+
+@quick_dataclass(frozen=True, slots=True)
+class _Refusal:
+    """What couldn't be written last of what was written behind: up to which number, and why."""
+
+    number: int
+    error: StoreError
 
 
 class SqliteStore:
@@ -95,6 +115,8 @@ class SqliteStore:
         """``path`` is the database's file; without one everything is forgotten at the end."""
         self._path = path
         self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
+        self._count = 0  # of what was to be written behind
+        self._left_out = 0  # the last of those for which there was no room
         self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
 
@@ -119,7 +141,7 @@ class SqliteStore:
 
     def put(self, table: Table, *row: Any) -> None:
         """Have a row written soon, in place of the one of that key; changes are written in order."""
-        self._orders.put(_written(table, row))
+        self._write_behind(_written(table, row))
 
     def drop(self, table: Table, *key: Any) -> None:
         """Have the row of that key forgotten soon."""
@@ -128,21 +150,39 @@ class SqliteStore:
     def drop_where(self, table: Table, **equal: Any) -> None:
         """Have all rows forgotten whose columns are so."""
         where = " AND ".join(f"{column} = ?" for column in equal)
-        self._orders.put(_Change(f"DELETE FROM {table.name} WHERE {where}", tuple(equal.values())))  # noqa: S608 - ours
+        self._write_behind(_Change(f"DELETE FROM {table.name} WHERE {where}", tuple(equal.values())))  # noqa: S608 - ours
+
+    def _write_behind(self, change: _Change) -> None:
+        self._count += 1
+        if self._orders.qsize() < MAX_WAITING:
+            self._orders.put(_Behind(change, self._count))
+            return
+        if self._left_out < self._count - MAX_WAITING:
+            _logger.error("the exchange's store could not be written: its disk hangs, and too much waits already")
+        self._left_out = self._count
+
+    def mark(self) -> int:
+        """Where what is changed from here on begins: for ``settle``. Raises StoreError where the disk hangs."""
+        if self._orders.qsize() > MAX_WAITING // 2:  # what is asked for has room to its end, and to be undone
+            raise _too_much()
+        return self._count
 
     async def keep(self, table: Table, *rows: Row) -> None:
         """Write these rows, and return when all are written; where they can't be, none ever is. Raises StoreError."""
-        await self._settle(tuple(_written(table, row) for row in rows))
+        await self._settle(self.mark(), tuple(_written(table, row) for row in rows))
 
-    async def settle(self) -> None:
-        """Return when everything so far is written. Raises StoreError. Cancelling is safe."""
-        await self._settle(())
+    async def settle(self, since: int = 0) -> None:
+        """Return when everything so far is written. Raises StoreError where what was changed after that ``mark`` couldn't be. Cancelling is
+        safe."""
+        await self._settle(since, ())
+        if self._left_out > since:
+            raise _too_much()
 
-    async def _settle(self, changes: tuple[_Change, ...]) -> None:
+    async def _settle(self, since: int, changes: tuple[_Change, ...]) -> None:
         if self._thread is None:
             return
         loop = asyncio.get_running_loop()
-        settled = _Settled(loop, loop.create_future(), changes)
+        settled = _Settled(loop, loop.create_future(), since, changes)
         self._orders.put(settled)
         await settled.future
 
@@ -164,19 +204,28 @@ class SqliteStore:
             await asyncio.to_thread(thread.join)
 
     def _work(self, connection: sqlite3.Connection) -> None:
-        untold: StoreError | None = None  # nobody has asked since something could not be written
+        refusal: _Refusal | None = None
         with closing(connection):
             while True:
                 orders = [self._orders.get()]
-                while not self._orders.empty():
+                while len(orders) < _MAX_BATCH and not self._orders.empty():
                     orders.append(self._orders.get())
-                error = _write(connection, [change for order in orders for change in _changes_of(order)])
-                settled = [order for order in orders if isinstance(order, _Settled)]
-                for order in settled:
-                    order.tell(error if order.changes else error or untold)
-                untold = None if any(not order.changes for order in settled) else error or untold
+                for order, error in zip(orders, _write(connection, orders), strict=True):
+                    if isinstance(order, _Behind) and error is not None:
+                        refusal = _Refusal(order.number, error)
+                    if isinstance(order, _Settled):
+                        order.tell(error if order.changes else _refused_since(refusal, order.since))
                 if None in orders:
                     return
+
+
+def _refused_since(refusal: _Refusal | None, since: int) -> StoreError | None:
+    """Why what was changed after that mark couldn't be written, if it couldn't."""
+    return refusal.error if refusal is not None and refusal.number > since else None
+
+
+def _too_much() -> StoreError:
+    return StoreError("the exchange can't keep this at the moment: its disk hangs", hint="see whether its state folder can be written")
 
 
 def _written(table: Table, row: Row) -> _Change:
@@ -231,13 +280,22 @@ def _changes_of(order: _Order) -> tuple[_Change, ...]:
     match order:
         case None:
             return ()
-        case _Change():
-            return (order,)
+        case _Behind():
+            return (order.change,)
         case _Settled():
             return order.changes
 
 
-def _write(connection: sqlite3.Connection, changes: list[_Change]) -> StoreError | None:
+def _write(connection: sqlite3.Connection, orders: Sequence[_Order]) -> list[StoreError | None]:
+    """Write changes in one transaction; where a value is none for the database, each order in its own, and the others aren't harmed. Why
+    each order couldn't be written, if it couldn't."""
+    error = _transact(connection, [change for order in orders for change in _changes_of(order)])
+    if error is None or isinstance(error, sqlite3.OperationalError):
+        return [_refusal(error)] * len(orders)
+    return [_refusal(_transact(connection, _changes_of(order))) for order in orders]
+
+
+def _transact(connection: sqlite3.Connection, changes: Sequence[_Change]) -> Exception | None:
     """Write changes in one transaction, all or none."""
     if not changes:
         return None
@@ -249,7 +307,13 @@ def _write(connection: sqlite3.Connection, changes: list[_Change]) -> StoreError
     except (sqlite3.Error, OverflowError, ValueError) as error:  # also a value that SQLite doesn't take
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        _logger.error("the exchange's store could not be written: %s", error)
-        why = f": {error}" if isinstance(error, sqlite3.OperationalError) else ""  # of the disk, not of what was to be written
-        return StoreError(f"the exchange can't keep this at the moment{why}", hint=hint_of(error))
+        return error
     return None
+
+
+def _refusal(error: Exception | None) -> StoreError | None:
+    if error is None:
+        return None
+    _logger.error("the exchange's store could not be written: %s", error)
+    why = f": {error}" if isinstance(error, sqlite3.OperationalError) else ""  # of the disk, not of what was to be written
+    return StoreError(f"the exchange can't keep this at the moment{why}", hint=hint_of(error))

@@ -41,8 +41,12 @@ class Store(Protocol):
     async def keep(self, table: Table, *rows: Row) -> None:
         """Write these rows, and return when all are written; where they can't be, none ever is. Raises StoreError."""
 
-    async def settle(self) -> None:
-        """Return when everything so far is written. Raises StoreError. Cancelling is safe."""
+    def mark(self) -> int:
+        """Where what is changed from here on begins: for ``settle``. Raises StoreError where nothing is taken at present."""
+
+    async def settle(self, since: int = 0) -> None:
+        """Return when everything so far is written. Raises StoreError where what was changed after that ``mark`` couldn't be. Cancelling is
+        safe."""
 
     def exclusive(self, application: str) -> AbstractAsyncContextManager[None]:
         """Our turn to change what depends on what is there: all that other processes changed of that application is known then, and what
@@ -58,17 +62,31 @@ class Store(Protocol):
         """Write what is left and close. May be called twice."""
 
 
+class Undo(ExitStack):
+    """What takes back the changes that are made since it was opened, last first."""
+
+    def __init__(self, store: Store) -> None:
+        """Raises StoreError where it takes nothing at present."""
+        super().__init__()
+        self._store = store
+        self._since = store.mark()
+
+    async def settle(self) -> None:
+        """Return when all that was changed until now is kept. Raises StoreError."""
+        await self._store.settle(self._since)
+
+
 @asynccontextmanager
-async def kept(store: Store) -> AsyncIterator[ExitStack]:
+async def kept(store: Store) -> AsyncIterator[Undo]:
     """What is changed inside is written when this is left. Where it can't be, or the work inside fails or is cancelled, what was put on
     the stack takes it back, last first, in memory and in the store: who was refused finds everything as it was. Raises StoreError.
 
     Every change that somebody asks for goes through here. What the exchange notes by itself (who registered, which messages a device
     has, what a call cost) is written behind: on a full disk calls go on."""
-    undo = ExitStack()
+    undo = Undo(store)
     try:
         yield undo
-        await store.settle()
+        await undo.settle()
     except StoreError:
         undo.close()
         with suppress(StoreError):  # a store that takes nothing has nothing that must be taken back

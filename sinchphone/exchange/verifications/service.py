@@ -90,7 +90,7 @@ class VerificationService:
             if callout is None:
                 self._write(application, one, wish, undo)
             else:
-                await self.kept.settle()  # nobody is called about what isn't kept
+                await undo.settle()  # nobody is called about what isn't kept
                 (await self._gateway_of_calls()).backend_calls.call_out(application.key, callout)
         if before is not None:
             await self._tell_result(application, before)

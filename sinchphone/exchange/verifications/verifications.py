@@ -7,7 +7,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, fields, replace
 from typing import Any, Final
 
-from sinchphone.exchange.store.store import Store, StoreError, kept
+from sinchphone.exchange.store.store import Store, StoreError, Undo, kept
 from sinchphone.exchange.store.tables import VERIFICATIONS, Row
 from sinchphone.exchange.verifications.verification import FailureReason, Verification
 from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
@@ -44,15 +44,11 @@ class Verifications:
         self._kept.get(key[0], OrderedDict()).pop(key[1], None)
 
     @asynccontextmanager
-    async def changing(self, application: str) -> AsyncIterator[ExitStack]:
+    async def changing(self, application: str) -> AsyncIterator[Undo]:
         """Nobody else changes an application's, and all that others changed is known; what is changed inside is kept when this is left, or
         undone. Raises StoreError."""
         async with kept(self._store) as undo, self._store.exclusive(application):
             yield undo
-
-    async def settle(self) -> None:
-        """Return when all that was changed until now is kept. Raises StoreError."""
-        await self._store.settle()
 
     def begin(self, verification: Verification, undo: ExitStack) -> Verification | None:
         """Its code goes out: the one before of the same number and method is void, and returned."""

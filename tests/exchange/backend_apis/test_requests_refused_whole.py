@@ -155,7 +155,10 @@ class SharedStore:
     def drop(self, table: Table, *key: Any) -> None:
         self.rows.pop(key[0], None)
 
-    async def settle(self) -> None:
+    def mark(self) -> int:
+        return 0
+
+    async def settle(self, since: int = 0) -> None:
         if self.is_full:
             raise StoreError("the exchange can't keep this at the moment")
 

@@ -33,8 +33,7 @@ async def test_after_a_reset_at_one_process_no_other_knows_anybody_either(both: 
     carol = {"identities": [{"type": "username", "endpoint": "carol"}], "password": "her secret"}
     assert (await ada.as_application("POST", "/v1/users", carol)).status == 200
     assert await ask(http, second, "POST", "faults", {"path": "/nowhere", "status": 500}) == 201
-    text = second.sms.deliver("acme", sender=None, number="+46700000001", text="hi", now=1e10)
-    await second.sms.keep("acme", [text])
+    await second.sms.take("acme", [("+46700000001", "hi")], sender=None, now=1e10)
     assert await ask(http, first, "POST", "reset") == 200
     for exchange in both:
         await exchange._store.catch_up()

@@ -142,7 +142,11 @@ class RedisStore:
             self.put(table, *row)
         await self.settle()
 
-    async def settle(self) -> None:
+    def mark(self) -> int:
+        """Who settles here learns of what is settled alone."""
+        return 0
+
+    async def settle(self, since: int = 0) -> None:
         """Return when everything so far is written. Raises StoreError."""
         self._check_reached()
         for box in self._boxes.values():
