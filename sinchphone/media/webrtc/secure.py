@@ -36,7 +36,7 @@ class PathListener:
     """Who is told what happens on a path. Called in the media loop; nothing here may raise."""
 
     packet: Callable[[bytes, bool], None]  # an authentic packet in the clear, and whether it is RTCP
-    alive: Callable[[], None]  # a consent of the peer
+    alive: Callable[[], None]  # a consent of the peer to the path in use
     receives: Callable[[], bool]  # whether the peer has told of packets of ours that came, since this was asked before
     closed: Callable[[], None]  # the peer closed its DTLS side
     broken: Callable[[], None]  # the socket in use is gone; new ICE may find another
@@ -71,6 +71,10 @@ class SecurePath:
             if self.ice is ice:
                 told.broken()
 
+        def alive() -> None:  # consent is to a path: an answer on the old one says nothing of the new one (RFC 7675 5.1)
+            if self.ice is ice:
+                told.alive()
+
         def receives() -> bool:
             return self.ice is ice and told.receives()
 
@@ -78,7 +82,7 @@ class SecurePath:
             return told.round_trips() if self.ice is ice else None
 
         take = self._take if self._line is None else partial(self._line.carry, on=self._take)
-        listener = IceListener(on_candidate, take, self._below.put, told.alive, receives, broken, told.no_relay, round_trips)
+        listener = IceListener(on_candidate, take, self._below.put, alive, receives, broken, told.no_relay, round_trips)
         ice = IceConnection(self._options, IceCredentials(local.ufrag, local.password), listener)
         return ice
 

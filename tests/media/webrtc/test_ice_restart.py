@@ -58,6 +58,21 @@ async def test_either_side_moves_the_call_to_another_path_and_nobody_hears_it(wh
         assert all(each.is_closing() for each in before)  # the old path is let go
 
 
+async def test_an_answer_that_comes_late_on_the_old_path_is_no_consent_to_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Consent is to one path (RFC 7675 5.1)."""
+    async with a_call() as (caller, _):
+        old = caller.port._path.ice
+        told: list[float] = []
+        assert caller.line is not None
+        await caller.line.restart(caller)
+        await caller.wait_for(Moved)
+        monkeypatch.setattr(caller.port._life, "consented", told.append)
+        old._listener.consent()
+        assert not told
+        caller.port._path.ice._listener.consent()
+        assert told
+
+
 async def test_an_offer_that_nobody_answers_leaves_the_path_as_it_is(quick: None) -> None:
     async with a_call() as (caller, callee):
         before = sockets(caller)
