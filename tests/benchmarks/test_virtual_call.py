@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from line import CONDITIONS, PACKETS, Condition, Line, named, narrow
-from virtual_call import BELOW_BYTES, STATM, TERMS, Terms, VirtualCall, remembered
+from virtual_call import BELOW_BYTES, STATM, TERMS, Terms, VirtualCall, longest_wait, rate, remembered
 
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.protocol.rtp.packet import is_rtcp
@@ -111,16 +111,7 @@ def narrow_call(terms: Terms, line: Condition, seconds: int = 30, seed: int = 2)
     """A call in which the codec spends all bits that it may; how long more than 100 ms of queue stood there [s]."""
     call = VirtualCall(terms, line, seed, codec=False)
     call.listen(np.zeros(seconds * RATE, np.int16))
-    longest = run = 0
-    for waiting in call.waiting:
-        run = run + 1 if waiting > 0.1 else 0
-        longest = max(longest, run)
-    return call, 0.02 * longest
-
-
-def rate(call: VirtualCall, begin: float, end: float) -> float:
-    """What was sent in that time [kbit/s]."""
-    return (call.octets[round(50 * end) - 1] - call.octets[round(50 * begin)]) * 8e-3 / (end - begin)
+    return call, longest_wait(call.waiting)
 
 
 @pytest.mark.parametrize("name", ["80 kbit/s, 5 %", "64 kbit/s, queue 300 ms", "64 kbit/s, queue 100 ms", "40 kbit/s", "24 kbit/s"])

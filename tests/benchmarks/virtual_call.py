@@ -97,7 +97,7 @@ class VirtualCall:
         self.receiver: Receiver = self.listener._inbound.receiver
         if not self.codec:
             sender = self.speaker._outbound
-            self.listener._inbound._decoder._decoders[OPUS.name] = sender._encoder = cast(Any, _NoCodec())
+            self.listener._inbound._decoder._decoders[OPUS.name] = sender._encoder = cast(Any, NoCodec())
             sender._encoder.adapt(sender._setting)
         self._heard: list[Samples] = []
         self._dice = random.Random(self.seed)
@@ -184,9 +184,12 @@ class VirtualCall:
         if wait <= 0:
             number, arrives = speaker.checked(None), self.line.take_check(CHECK_BYTES, self._now)
             if arrives is not None and not self.line.loses_report():
-                self._at(arrives + DELAY_S, speaker.answered, number)
+                self._at(arrives, self._answer_check, number)
             wait = speaker.check_in()
         self._at(self._now + min(max(wait, 1e-6), CONSENT_S), self._check, None)
+
+    def _answer_check(self, number: int) -> None:
+        self._at(self._now + DELAY_S, self.speaker.answered, number)
 
     def _note_setting(self) -> None:
         setting = self.speaker._outbound._setting
@@ -211,11 +214,12 @@ class VirtualCall:
         self._at(self._now + 60.0, self._tell, None)
 
 
-class _NoCodec:
-    """Stands in for Opus: frames of silence that have as many bits as were asked for."""
+class NoCodec:
+    """Stands in for Opus: frames of silence that have as many bits as were asked for, each other ones."""
 
     def __init__(self) -> None:
         self._bytes = 100  # in 20 ms
+        self._count = 0
 
     def duration(self, payload: bytes) -> int:
         return FRAME_SAMPLES * payload[0]
@@ -243,10 +247,22 @@ class _NoCodec:
 
     def encode(self, frame: Samples) -> bytes:
         frames = len(frame) // FRAME_SAMPLES
-        return bytes([frames]) + b"x" * (frames * self._bytes - 1)
+        self._count += 1
+        return bytes([frames]) + self._count.to_bytes(frames * self._bytes - 1)
 
     def adapt(self, setting: RedundancySetting) -> None:
         self._bytes = round(setting.bitrate * FRAME_S / 8)
+
+
+def longest_wait(waiting: list[float]) -> float:
+    """How long more than 100 ms of queue stood there without a break [s], of what is looked at each 20 ms."""
+    runs = (len(list(run)) for is_long, run in itertools.groupby(waiting, lambda each: each > 0.1) if is_long)
+    return FRAME_S * max(runs, default=0)
+
+
+def rate(call: VirtualCall, begin: float, end: float) -> float:
+    """What was sent in that time [kbit/s]."""
+    return (call.octets[round(50 * end) - 1] - call.octets[round(50 * begin)]) * 8e-3 / (end - begin)
 
 
 def remembered(minutes: int, condition: Condition) -> tuple[list[int], VirtualCall]:

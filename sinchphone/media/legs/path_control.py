@@ -23,7 +23,7 @@ from sinchphone.protocol.congestion.history import SentPackets
 from sinchphone.protocol.congestion.link_rate import FASTEST_TOLD
 from sinchphone.protocol.congestion.meters import ArrivalMeter, ReportMeter
 from sinchphone.protocol.congestion.round_trips import CHECK_BYTES, RoundTripMeter
-from sinchphone.protocol.rtp.packet import ReportBlock, pad_packet, padding_bytes
+from sinchphone.protocol.rtp.packet import ReportBlock, decode_packet, pad_packet, padding_bytes
 from sinchphone.protocol.rtp.sequence import SEQUENCES
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_BYTES, Arrivals, TransportFeedback, number_packet, packet_number
 
@@ -277,6 +277,8 @@ class PathControl:
             self._number = (self._number + 1) % SEQUENCES
         if not math.isinf(self._most):
             self._note_spent(size)
+        if self._trips.has_asked and self.measures_round_trips and (sound := decode_packet(packet)) is not None:
+            self._trips.sent(sound.payload)
         self._sent_at = now
         self._octets += size
         if not self._transmit(packet):
@@ -325,7 +327,8 @@ class PathControl:
             return
         round_trip = None if round_trip_ms is None else round_trip_ms / 1000
         self._lost.append((block.fraction_lost / 256, now))
-        sample = meter.report(block.highest_sequence, block.fraction_lost / 256, round_trip, now)
+        waited = self._trips.waits_back(now) if self._trips.has_asked and self.measures_round_trips else 0.0
+        sample = meter.report(block.highest_sequence, block.fraction_lost / 256, round_trip, now, waited)
         if sample is None or self._is_fed_back(now):
             return
         self._told = True
@@ -345,9 +348,10 @@ class PathControl:
         is_told = self._extension is not None and (self._fed_back_at is not None or now - begun <= _UNTOLD_SECONDS)
         return not is_told and (self._trips.has_just_begun or now - self._sent_at < _SENDING_SECONDS)
 
-    def came(self, transit: float) -> None:
-        """A packet of the peer took so long [s], by a clock of its own."""
-        self._trips.came(transit, self._clock())
+    def came(self, packet: bytes, transit: float) -> None:
+        """An RTP packet of the peer took so long [s], by a clock of its own."""
+        if self.measures_round_trips and (came := decode_packet(packet)) is not None:
+            self._trips.came(transit, came.payload, self._clock())
 
     def check_in(self) -> float:
         """How long until a check should be sent [s]; infinite where none is needed here."""

@@ -122,8 +122,8 @@ class Stream:
         self._line_bytes += len(data) + BELOW_BYTES
         self.path.arrived(data, self._outbound.ssrc, self._cname)
         if self._inbound.take(data):
-            if self.path.measures_round_trips and self._inbound.transit is not None:
-                self.path.came(self._inbound.transit)
+            if self._inbound.transit is not None:
+                self.path.came(data, self._inbound.transit)
             if not self._heard:
                 self._heard = True
                 self._tell(FirstPacket())

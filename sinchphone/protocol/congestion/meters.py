@@ -195,16 +195,16 @@ class ReportMeter:
         self._last: tuple[int, float] | None = None  # number of the newest packet, when it was reported
         self._doubted = True  # whether the fastest transit of them was without a queue
 
-    def report(self, highest: int, loss: float, round_trip: float | None, now: float) -> PathSample | None:
-        """A report came; ``None`` where it says nothing of the packets that are known."""
+    def report(self, highest: int, loss: float, round_trip: float | None, now: float, waited: float = 0.0) -> PathSample | None:
+        """A report came, and ``waited`` [s] on its way here; ``None`` where it says nothing of the packets that are known."""
         packet = self._sent.find(highest)
         if packet is None:
             return None
         before = self._transits[-1] if self._transits else None
-        transit = now - packet.sent_at
+        transit = now - waited - packet.sent_at
         self._transits.append(transit)
         if round_trip is not None:
-            self._round_trips.append(round_trip)
+            self._round_trips.append(round_trip - waited)
         least, usual = self._bases(loss)
         wait, earlier = transit - least, 0.0 if before is None else max(0.0, before - least)
         also = max(earlier, self._round_trips[-1] - min(self._round_trips) if self._round_trips else 0.0)

@@ -6,7 +6,8 @@
     nothing comes of some in a row -> is_overdue: they stand in a queue, or everything is lost; in neither is there use in sending
 
 A check is sent once (RFC 7675 5.1), so that its answer tells of it alone (Karn). Of the way back the peer's own packets tell, and what they
-wait there is no queue of ours.
+wait there is no queue of ours. Other packets tell nothing of it: ours, which the peer returns, waited in our queue too, and a third party's
+on their way to the peer.
 """
 
 import math
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.protocol.congestion.meters import PathSample
+from sinchphone.protocol.congestion.own_packets import OwnPackets
 from sinchphone.protocol.congestion.queueing import QueueDelay
 
 CHECK_BYTES: Final = 116  # of one, with headers, over no relay
@@ -41,6 +43,9 @@ _COUNTED: Final = 20  # or more of the last ones
 _LONGEST: Final = 0.7  # [s] for which that is believed: a queue of a second answers by then
 _REGULAR, _STALLED = 0.1, 0.2  # [s] between packets of the peer's; and where none comes for so long, it's its way that stalls,
 _ABSENT: Final = 2.0  # [s] unless it has just stopped
+_EARLIER: Final = 0.1  # [s] that packets wait longer than checks whose answers come with them: on the way back they can't
+_DISPROVED: Final = 3  # such answers in a row, or packets of ours that came back lately: then they tell nothing
+_DOUBTED_FOR: Final = 30.0  # [s] after such an answer
 
 
 @dataclass(slots=True)
@@ -58,32 +63,62 @@ class RoundTripMeter:
         """Its checks are numbered from ``after`` on."""
         self._before = self.asked_last = after
         self._checks: deque[_Check] = deque(maxlen=_KEPT)
-        self._trips = QueueDelay()
+        self._trips = QueueDelay()  # as long as they took,
+        self._here = QueueDelay()  # and without what the peer's packets wait
         self._least: float | None = None
         self._last: _Check | None = None  # the newest that was answered,
         self._answered_at = -math.inf  # and when
         self._carried: float | None = None  # the least, while a queue stands
         self._overdue_at: float | None = None
-        self._back = QueueDelay()
+        self._back, self._beside = QueueDelay(), QueueDelay()  # of the peer's packets, and of those before an answer
         self._came: tuple[float, float, float] | None = None  # transit of the peer's last packet, when it came, and how long after another
+        self._own = OwnPackets()
+        self._returned: deque[float] = deque(maxlen=_DISPROVED)  # when packets of ours came back
+        self._earlier = 0  # answers in a row that came earlier than the peer's packets can have
+        self._doubted_until = -math.inf
 
-    def came(self, transit: float, now: float) -> None:
+    def sent(self, payload: bytes) -> None:
+        """A packet of sound goes out."""
+        self._own.sent(payload)
+
+    def came(self, transit: float, payload: bytes, now: float) -> None:
         """A packet of the peer came and took ``transit`` [s], by a clock of its own."""
+        if self._own.returns(payload):
+            self._returned.append(now)
         before = self._came
         if before is not None and abs(transit - before[0]) > _FORGOTTEN:
-            self._back, before = QueueDelay(), None  # it begins to count anew
+            self._back, self._beside, before = QueueDelay(), QueueDelay(), None  # it begins to count anew
         self._back.observe(transit, now)
         self._came = transit, now, math.inf if before is None else now - before[1]
 
-    def _waits_back(self, now: float) -> float:
+    def waits_back(self, now: float) -> float:
         """What packets wait on the way back [s], as far as the peer's own tell."""
-        if self._came is None or now - self._came[1] > _ABSENT:
+        if self._came is None or now - self._came[1] > _ABSENT or not self._tells_of_way_back(now):
             return 0.0
         return self._back.waited(self._came[0])
 
+    def _tells_of_way_back(self, now: float) -> bool:
+        """Whether what comes of the peer has waited on the way back only, as far as is known."""
+        are_ours = len(self._returned) == _DISPROVED and now - self._returned[0] < _ABSENT
+        return not are_ours and now >= self._doubted_until
+
+    def _compare(self, trip: float, now: float) -> None:
+        """An answer came after ``trip`` [s], behind the peer's last packet: if that waited on the way back, it did so too.
+
+        Both are compared with the fastest of such pairs, so that the peer's packets, being more, aren't taken for slower.
+        """
+        if self._came is None:
+            return
+        transit, at, _ = self._came
+        self._beside.observe(transit, now)
+        is_earlier = self._beside.waited(transit) - (now - at) > self._trips.waited(trip) + _EARLIER
+        self._earlier = self._earlier + 1 if is_earlier else 0
+        if self._earlier >= _DISPROVED:
+            self._doubted_until = now + _DOUBTED_FOR
+
     def _stalls(self, now: float) -> bool:
         """Whether nothing comes of the peer's all at once: then it, or its way here, is what keeps answers back."""
-        if self._came is None:
+        if self._came is None or not self._tells_of_way_back(now):
             return False
         _, at, after = self._came
         return after <= _REGULAR and _STALLED < now - at < _ABSENT
@@ -124,7 +159,7 @@ class RoundTripMeter:
 
     def _expected(self, now: float) -> float:
         """How long an answer may take before it's late [s]."""
-        return _UNKNOWN if self._least is None else self._least + self._waits_back(now) + _LATE
+        return _UNKNOWN if self._least is None else self._least + self.waits_back(now) + _LATE
 
     def _waiting(self, now: float) -> list[_Check]:
         """The checks after the last one that was answered."""
@@ -144,8 +179,11 @@ class RoundTripMeter:
             return None
         trip = now - check.sent_at
         self._trips.observe(trip, check.sent_at)
-        self._least = trip - self._trips.waited(trip)
-        check.waited = max(0.0, self._trips.waited(trip) - self._waits_back(now))
+        self._compare(trip, now)
+        here = trip - min(self.waits_back(now), self._trips.waited(trip))
+        self._here.observe(here, check.sent_at)
+        check.waited = self._here.waited(here)
+        self._least = here - check.waited
         if self._last is not None and number < self._last.number:
             return None  # overtaken
         self._last, self._answered_at = check, now
@@ -188,7 +226,7 @@ class RoundTripMeter:
 
     def rebase(self) -> None:
         """The queue that stands now is none of ours."""
-        self._trips.rebase()
+        self._here.rebase()
         self._carried = None
 
     def is_overdue(self, loss: float, now: float) -> bool:
@@ -196,7 +234,7 @@ class RoundTripMeter:
         waiting = self._waiting(now) if self._least is not None else []
         if not waiting or self._least is None or self._stalls(now):
             return False
-        usual = self._least + self._waits_back(now)
+        usual = self._least + self.waits_back(now)
         late = [each for each in waiting if now - each.sent_at > usual + _LATE]
         if not late or now - late[0].sent_at < usual + _OVERDUE or len(late) < self._enough(loss):
             return False

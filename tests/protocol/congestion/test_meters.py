@@ -83,13 +83,15 @@ class Reports(Sender):
         super().__init__()
         self.meter = ReportMeter(self.sent)
 
-    def second(self, *, queue: float = 0.0, loss: float = 0.0, round_trip: float | None = 0.04, delivered: int = 50) -> float:
+    def second(
+        self, *, queue: float = 0.0, loss: float = 0.0, round_trip: float | None = 0.04, delivered: int = 50, waited: float = 0.0
+    ) -> float:
         for _ in range(50):
             self.sent.add(self.number % 65_536, 160, self.now)
             self.number += 1
             self.now += FRAME
         highest = self.number - 2 - round(queue / FRAME)
-        sample = self.meter.report((1 << 16) + highest, loss, round_trip, self.now)
+        sample = self.meter.report((1 << 16) + highest, loss, round_trip, self.now, waited)
         assert sample is not None
         self.delivered = sample.delivered
         return sample.queue
@@ -143,6 +145,15 @@ def test_reports_tell_the_rate_that_arrives() -> None:
     reports.second()
     reports.second(loss=0.25)
     assert reports.delivered == pytest.approx(0.75 * 50 * 160 * 8)
+
+
+def test_what_a_report_itself_has_waited_is_no_queue_of_packets() -> None:
+    reports = Reports()
+    reports.second()
+    assert reports.second(queue=0.2, round_trip=0.24, waited=0.2) == 0.0
+    assert reports.second(queue=0.2, round_trip=0.24, waited=0.2) == 0.0
+    assert reports.second(queue=0.4, round_trip=0.44, waited=0.2) == 0.0
+    assert reports.second(queue=0.4, round_trip=0.44, waited=0.2) > 0.1
 
 
 def test_a_report_of_packets_that_are_not_ours_is_ignored() -> None:

@@ -20,6 +20,7 @@ class Checked:
         self.meter = RoundTripMeter()
         self.now = 0.0
         self.transit = 7.0
+        self.frames = 0
 
     def check(self, waits: float = 0.0, *, every: float = EVERY) -> PathSample | None:
         number = self.meter.asked(round(OCTETS * self.now), self.now)
@@ -37,10 +38,14 @@ class Checked:
             self.meter.asked(round(OCTETS * self.now), self.now)
             self.now += every
 
-    def hear(self, seconds: float, *, later: float = 0.0) -> None:
-        """The peer's own packets until now, each ``later`` than usual."""
+    def hear(self, seconds: float, *, later: float = 0.0, returned: bool = False) -> None:
+        """The peer's packets until now, each ``later`` than usual: of its own, or ours."""
         for frame in range(round(seconds / 0.02)):
-            self.meter.came(self.transit + later, self.now - seconds + 0.02 * (frame + 1))
+            self.frames += 1
+            payload = self.frames.to_bytes(20)
+            if returned:
+                self.meter.sent(payload)
+            self.meter.came(self.transit + later, payload, self.now - seconds + 0.02 * (frame + 1))
 
 
 def test_checks_that_take_longer_tell_of_a_queue_and_one_alone_does_not() -> None:
@@ -86,6 +91,61 @@ def test_what_the_peers_own_packets_wait_is_no_queue_of_ours() -> None:
     assert path.queue(0.3) == 0.0
     path.hear(0.3, later=0.1)
     assert path.queue(0.3) == pytest.approx(0.16), "the rest is on our way"
+
+
+def test_what_our_own_packets_waited_that_the_peer_returns_is_our_queue() -> None:
+    path = Checked()
+    path.check()
+    path.hear(0.3, returned=True)
+    path.now += 1.0
+    path.hear(0.3, later=0.3, returned=True)
+    assert path.queue(0.3, 0.3) == pytest.approx(0.26)
+    path.now += 4.0
+    path.hear(0.3, later=0.3)
+    assert path.queue(0.3, 0.3) == 0.0, "now it's a peer that talks"
+
+
+def test_packets_that_come_later_than_answers_beside_them_have_not_waited_on_the_way_back() -> None:
+    """But on a third party's way to the peer, say; for long nothing is concluded from them."""
+    path = Checked()
+    for _ in range(3):
+        path.hear(0.3)
+        path.check()
+    path.hear(0.3, later=0.3)
+    assert path.queue(0.3) == 0.0, "it may have"
+    for _ in range(3):
+        path.hear(0.3, later=0.3)
+        path.check()
+    path.hear(0.3, later=0.3)
+    assert path.queue(0.3, 0.3) == pytest.approx(0.26)
+    path.now += 31.0
+    path.hear(0.3)
+    path.check()
+    path.hear(0.3, later=0.3)
+    assert path.queue(0.3, 0.3) == 0.0
+
+
+def test_packets_that_are_late_now_and_then_prove_nothing() -> None:
+    path = Checked()
+    for later in (0.0, 0.2, 0.2, 0.0, 0.2, 0.2, 0.0):
+        path.hear(0.3, later=later)
+        path.check()
+    path.hear(0.3, later=0.3)
+    assert path.queue(0.3, 0.3) == 0.0
+
+
+def test_after_a_rebase_the_way_back_is_still_known_and_our_queue_too() -> None:
+    """What waited on the way back was none of the queue that was taken for others', so it isn't taken away twice."""
+    path = Checked()
+    path.hear(0.3)
+    path.check()
+    for _ in range(5):
+        path.hear(0.3, later=0.3)
+        path.check(0.5)
+    path.meter.rebase()
+    path.hear(0.3, later=0.3)
+    assert path.queue(0.5, 0.5) == 0.0
+    assert path.queue(0.8, 0.8) == pytest.approx(0.26)
 
 
 def test_a_peer_that_begins_to_count_anew_waits_for_nothing() -> None:
