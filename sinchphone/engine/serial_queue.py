@@ -9,7 +9,7 @@ from sinchphone.errors import SinchphoneError
 Work: TypeAlias = Callable[[], Awaitable[None]]
 
 
-MAX_AHEAD: Final = 256  # that wait to be done, before whoever asks for more on another's behalf should wait
+MAX_AHEAD: Final = 256  # that wait to be done, before whoever asks for more on another's behalf should leave it
 
 
 class SerialQueue:
@@ -18,7 +18,6 @@ class SerialQueue:
     def __init__(self, on_error: Callable[[SinchphoneError], None]) -> None:
         self._queue: asyncio.Queue[Work] = asyncio.Queue()
         self._on_error = on_error
-        self._done = asyncio.Event()
 
     def put(self, work: Work) -> None:
         """Have that done after everything that was put before."""
@@ -34,13 +33,11 @@ class SerialQueue:
                 self._on_error(error)
             finally:
                 self._queue.task_done()
-                self._done.set()
 
-    async def room(self) -> None:
-        """Wait until at most ``MAX_AHEAD`` wait to be done. Cancelling is safe."""
-        while self._queue.qsize() > MAX_AHEAD:
-            self._done.clear()
-            await self._done.wait()
+    @property
+    def is_full(self) -> bool:
+        """Whether ``MAX_AHEAD`` wait to be done."""
+        return self._queue.qsize() >= MAX_AHEAD
 
     async def drain(self, seconds: float) -> bool:
         """Wait until everything is done, at most that long; whether it was."""

@@ -31,7 +31,7 @@ from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.states import NETWORK_DOMAIN, PLATFORM_DOMAIN, Cause, EndedBy, State
 from sinchphone.protocol.call.vocabulary import Input, Phase
-from sinchphone.protocol.mxp.message import CallFailure, Message
+from sinchphone.protocol.mxp.message import CallFailure, Message, Method
 
 GOODBYE_S: Final = 1.0  # how long the last messages may take
 _REST_S: Final = 0.1  # the same for all other work
@@ -98,6 +98,7 @@ class MachineDriver:
         self._group = asyncio.TaskGroup()
         self._tasks: set[asyncio.Task[None]] = set()
         self._queues: dict[str, SerialQueue] = {}
+        self._left_out = 0  # messages, since too much waited
 
     def put(self, event: Input) -> None:
         """One more input."""
@@ -173,7 +174,7 @@ class MachineDriver:
         if self.ended is None:  # such a bug, or withdrawing: nobody waits any longer
             withdrawn = self.machine.phase is Phase.WITHDRAWING
             self._do(v.Ended(Cause.CANCELED if withdrawn else Cause.FAILURE, EndedBy.US))
-        _log.debug("at the end of a call %s", self._channel.counters)
+        _log.debug("at the end of a call %s, left out: %d", self._channel.counters, self._left_out)
         await asyncio.shield(self._release(release))
 
     def _goodbye(self) -> Input:
@@ -191,11 +192,13 @@ class MachineDriver:
         await release()
 
     async def _read_channel(self) -> None:
-        """No faster than what the messages ask for is done: what comes beyond that waits in the channel, which has a limit."""
+        """Where too much waits to be done, what would add to it is left out: a peer that hangs up is heard whatever hangs here."""
         while True:
-            self.put(v.Received(await self._channel.receive()))
-            for queue in tuple(self._queues.values()):
-                await queue.room()
+            message = await self._channel.receive()
+            if message.method is Method.PEER_EVENT and any(queue.is_full for queue in self._queues.values()):
+                self._left_out += 1
+                continue
+            self.put(v.Received(message))
 
     async def _report(self, work: Coroutine[Any, Any, Input]) -> None:
         try:
