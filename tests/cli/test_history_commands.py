@@ -221,7 +221,7 @@ def test_json_and_csv_have_the_same_facts(note: Note, sinchphone: Any) -> None:
     assert list(objects[0]) == list(rows[0])
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\r=1", "\n=1"])
 def test_a_text_from_outside_is_no_formula_in_a_spreadsheet(note: Note, sinchphone: Any, text: str) -> None:
     note(replace(TEXT, text=text))
     sinchphone("history", "export", "x.csv", "--user", "ada")

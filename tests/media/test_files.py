@@ -320,6 +320,16 @@ def test_a_wav_file_tells_while_it_is_written_how_much_is_in_it(tmp_path: Path, 
         assert file.getnframes() == 3 * RATE + 10 * FRAME_SAMPLES
 
 
+@pytest.mark.parametrize("seconds", [0.5, 0.98, 2.5])
+def test_of_an_ogg_file_a_killed_process_leaves_all_but_the_last_half_second(tmp_path: Path, seconds: float) -> None:
+    path = tmp_path / "call.ogg.part"
+    writer = AudioWriter(path, ".ogg")
+    for _ in range(int(seconds * RATE) // FRAME_SAMPLES):
+        writer.write(np.zeros((FRAME_SAMPLES, 2), np.int16))
+    assert seconds - 0.5 < len(decode(str(path))) / RATE <= seconds
+    writer.close()
+
+
 def test_a_recording_of_a_call_that_never_came_about_leaves_nothing_behind(tmp_path: Path) -> None:
     events: list[SoundEvent] = []
     recorder = Recorder(str(tmp_path / "call.wav"), events.append)

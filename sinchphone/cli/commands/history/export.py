@@ -26,7 +26,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 COLUMNS: Final = (
     *("at", "kind", "outbound", "peers", "status", "missed", "duration_ms", "ended_by", "code", "reason", "text", "domain", "id"),
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets run
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")  # what spreadsheets run
 
 
 class ExportFormat(StrEnum):
