@@ -208,7 +208,7 @@ class _IceTransport:
         return reader
 
     async def _send(self, data: bytes) -> None:
-        if not self._path.ice.send_media(data):
+        if not self._path.ice.send_dtls(data):
             raise ConnectionError("there is no path")
 
 

@@ -109,6 +109,18 @@ async def test_what_would_wait_long_on_the_way_to_a_relay_is_not_sent(
         assert share_of(await hear(callee, 2.0), 440) > 0.95
 
 
+async def test_keys_are_agreed_on_behind_what_waits_on_the_way_to_a_relay(
+    tmp_path: Path, issued: Issued, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trap: a TCP segment that is lost in that moment ended the call."""
+    async with a_turn_server(tmp_path, issued) as turn:
+        monkeypatch.setattr(turn_client._StreamLink, "is_late", True)
+        async with a_call(relayed(server(turn, "tcp")), HERE) as (caller, callee):
+            assert (await caller.port.stats()).packets_sent == 0
+            monkeypatch.undo()
+            assert share_of(await hear(callee, 2.0), 440) > 0.95
+
+
 async def test_short_lived_credentials_are_taken(tmp_path: Path, issued: Issued) -> None:
     async with a_turn_server(tmp_path, issued, rest=True) as turn:
         one, other = (relayed(server(turn, "udp", *short_lived(user))) for user in ("alice", "bob"))

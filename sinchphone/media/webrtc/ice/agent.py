@@ -415,7 +415,12 @@ class IceConnection(seam.Connection):
     def send_media(self, data: bytes) -> bool:
         """Send at once; ``False`` where there is no pair (any more), or it would wait for too long on the way to a relay."""
         pair = self._nominated.get(COMPONENT)
-        if pair is None or self._broken or pair.protocol.transport.get_extra_info("is_late", False):
+        return pair is not None and not pair.protocol.transport.get_extra_info("is_late", False) and self.send_dtls(data)
+
+    def send_dtls(self, data: bytes) -> bool:
+        """Send at once, behind whatever waits: what comes late is of use all the same. ``False`` where there is no pair (any more)."""
+        pair = self._nominated.get(COMPONENT)
+        if pair is None or self._broken:
             return False
         pair.protocol.transport.sendto(data, pair.remote_addr)
         return True
