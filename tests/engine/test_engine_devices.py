@@ -95,3 +95,21 @@ async def test_attack_a_peer_that_names_candidates_without_end_takes_no_more_mem
     harness.hear(Method.DENY, BOB)
     await harness.end()
     assert harness.call.state is State.ENDED
+
+
+async def test_attack_a_device_that_picks_up_without_end_while_nothing_can_be_sent_does_not_hide_that_the_peer_leaves() -> None:
+    harness = Harness(devices=2)
+    await harness.talk()
+
+    async def hang(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    harness.channel.send = hang  # type: ignore[method-assign]
+    for _ in range(8 * MAX_AHEAD):  # each is told who has the call
+        harness.hear(Method.JOIN, BOB2)
+        await asyncio.sleep(0)
+    assert harness.call._driver.queue("").is_full
+    assert harness.call._driver.queue("")._queue.qsize() <= MAX_AHEAD + 1
+    harness.hear(Method.LEAVE, BOB)
+    await harness.end()
+    assert harness.call.state is State.ENDED

@@ -36,6 +36,8 @@ from sinchphone.protocol.mxp.message import CallFailure, Message, Method
 GOODBYE_S: Final = 1.0  # how long the last messages may take
 _REST_S: Final = 0.1  # the same for all other work
 _OUTBOX: Final = ""
+_ADDING: Final = (Method.ACK, Method.PEER_EVENT)  # what devices may say again and again, and that asks for work
+_ENDING: Final = (Method.LEAVE, Method.DENY, Method.CANCEL, Method.ERROR)
 _STATUSES: Final[Mapping[type[SinchphoneError], int]] = {AuthenticationError: 401, ForbiddenError: 403, NotFoundError: 404}  # HTTP's
 
 #: every effect but Send
@@ -195,10 +197,14 @@ class MachineDriver:
         """Where too much waits to be done, what would add to it is left out: a peer that hangs up is heard whatever hangs here."""
         while True:
             message = await self._channel.receive()
-            if message.method is Method.PEER_EVENT and any(queue.is_full for queue in self._queues.values()):
+            if self._is_too_much(message.method):
                 self._left_out += 1
-                continue
-            self.put(v.Received(message))
+            else:
+                self.put(v.Received(message))
+
+    def _is_too_much(self, method: Method) -> bool:
+        full = {name for name, queue in self._queues.items() if queue.is_full}
+        return bool(full) and (method in _ADDING or (_OUTBOX in full and method not in _ENDING))
 
     async def _report(self, work: Coroutine[Any, Any, Input]) -> None:
         try:
