@@ -195,7 +195,7 @@ class ActiveCalls:
             listening=self._listening,
             follow=self._following(instead),
         )
-        self._start(call, servers, instead)
+        self._start(call, channel, servers, instead)
         return call
 
     def _following(self, instead: Call | None) -> Follow:
@@ -248,10 +248,11 @@ class ActiveCalls:
         instead = self._transfers.replaced(headers)
         key, caller, servers, domain = session_key(message), message.sender, self._call_servers(), domain_of(message)
         offered = offers_video(message) and not replaces
-        made = (Unheard(), None) if replaces else self._made_by_program(call_id, with_pictures=offered)
+        unheard = Unheard()
+        made = (unheard, unheard, None) if replaces else self._made_by_program(call_id, with_pictures=offered)
         if made is None:
             return
-        choice, pictures = made
+        choice, sound, pictures = made
         channel = self._channel(call_id)
         channel.configure(key)
         second = bool(self.all) and not self._capabilities.multi_call
@@ -263,7 +264,7 @@ class ActiveCalls:
             channel=channel,
             ports=self._media.ports,
             port_options=self._port_options(choice, servers, PHONE_CODECS, seen=pictures is not None),
-            sound=self._sound(choice, call_id),
+            sound=sound,
             pictures=pictures,
             headers=headers,
             participants=(self._us(None, {}), caller_of(message, domain, headers)),
@@ -274,7 +275,7 @@ class ActiveCalls:
             follow=self._following(instead),
         )
         call.video_offered = offered
-        self._start(call, servers, instead or (call if replaces else None))
+        self._start(call, channel, servers, instead or (call if replaces else None))
         if instead is not None:
             self._transfers.take(instead, call)
         elif replaces:
@@ -284,11 +285,15 @@ class ActiveCalls:
         else:
             self._tell(IncomingCall(call=call))
 
-    def _made_by_program(self, call_id: str, *, with_pictures: bool) -> tuple[SoundChoice, Pictures | None] | None:
-        """Sound and pictures for a call that comes; ``None`` where the program's own functions fail."""
+    def _made_by_program(self, call_id: str, *, with_pictures: bool) -> tuple[SoundChoice, Sound, Pictures | None] | None:
+        """Sound and pictures for a call that comes; ``None`` where the program's own functions fail, or what they want can't be."""
         try:
             choice = self._choose(None)
-            return choice, _pictures(self._make_video(), call_id) if with_pictures and self._capabilities.video else None
+            return (
+                choice,
+                self._sound(choice, call_id),
+                _pictures(self._make_video(), call_id) if with_pictures and self._capabilities.video else None,
+            )
         except Exception as error:  # noqa: BLE001 - it's another's code, and the next call may be another matter
             _log.error("the program's sound or video for a call failed", exc_info=error)
             self._tell(ClientWarning(message=f"a call wasn't taken: its sound or video failed: {str(error) or type(error).__name__}"))
@@ -296,7 +301,8 @@ class ActiveCalls:
 
     # Both
 
-    def _start(self, call: Call, servers: CallServers, instead: Call | None = None) -> None:
+    def _start(self, call: Call, channel: MxpChannel, servers: CallServers, instead: Call | None = None) -> None:
+        self._channels[call.id] = channel
         self._recent.append(call.id)
         if instead is not None:
             self._unheard.add(call.id)
@@ -339,10 +345,7 @@ class ActiveCalls:
             _log.info("the report of call %s was not delivered: %s", call.id, type(error).__name__)
 
     def _channel(self, call_id: str) -> MxpChannel:
-        channel = self._channels[call_id] = MxpChannel(
-            call_id, self._link.publish, now=asyncio.get_running_loop().time, randbytes=os.urandom
-        )
-        return channel
+        return MxpChannel(call_id, self._link.publish, now=asyncio.get_running_loop().time, randbytes=os.urandom)
 
     def _me(self, caller_id: str | None) -> Client:
         registration = self._link.registration

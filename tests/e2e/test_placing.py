@@ -97,3 +97,23 @@ async def test_a_call_whose_sound_the_program_fails_to_make_is_not_taken_and_the
     assert (await steps.next_call(bob)).id == second.id
     assert not [event for event in told if isinstance(event, ClientFailed)]
     await second.hang_up()
+
+
+async def test_a_call_whose_sound_can_not_be_made_of_what_the_program_wants_is_not_taken_and_the_next_one_is(
+    lines: Any, steps: Any
+) -> None:
+    """The whole client ended, as by a bug."""
+    wanted = [SoundOptions(devices=False), SoundOptions(devices=False, tone_hz=50_000.0)]
+    bob, alice = await lines.phone("bob", sound=wanted.pop), await lines.phone("alice")
+    told: list[object] = []
+    bob.add_listener(told.append)
+    first = await alice.call_user("bob")
+    async with asyncio.timeout(20):
+        while not (warned := [event for event in told if isinstance(event, ClientWarning | ClientFailed)]):
+            await asyncio.sleep(0.01)
+    assert isinstance(warned[0], ClientWarning) and "50000 Hz" in warned[0].message
+    assert first.id not in bob._calls._channels
+    await first.hang_up()
+    second = await alice.call_user("bob")
+    assert (await steps.next_call(bob)).id == second.id
+    await second.hang_up()
