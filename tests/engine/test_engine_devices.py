@@ -1,6 +1,7 @@
 """Several devices of the called user: each has a port forked from the offer of the first."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from sinchphone.engine.serial_queue import MAX_AHEAD
 from sinchphone.media.port import Connected
 from sinchphone.protocol.call.states import State
-from sinchphone.protocol.mxp.message import BodyType, Method
+from sinchphone.protocol.mxp.message import BodyType, Message, Method
 from sinchphone.protocol.sdp.jsep import Candidate, encode_candidate
 from tests.engine.test_engine_call import BOB, BOB2, FakePort, Harness
 
@@ -101,7 +102,7 @@ async def test_attack_a_device_that_picks_up_without_end_while_nothing_can_be_se
     harness = Harness(devices=2)
     await harness.talk()
 
-    async def hang(*_: Any) -> None:
+    async def hang(message: Message, channels: Collection[str]) -> None:
         await asyncio.Event().wait()
 
     harness.channel.send = hang  # type: ignore[method-assign]
