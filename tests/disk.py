@@ -23,8 +23,8 @@ def disk_of(size: int) -> Iterator[None]:
 def refusing(database: Path, table: str, change: str = "INSERT") -> Iterator[None]:
     """The database takes no such change of that table, as on a full disk."""
     with closing(sqlite3.connect(database, isolation_level=None)) as base:
-        base.execute(f"CREATE TRIGGER full BEFORE {change} ON {table} BEGIN SELECT RAISE(FAIL, 'disk is full'); END")
+        base.execute(f"CREATE TRIGGER full_{table} BEFORE {change} ON {table} BEGIN SELECT RAISE(FAIL, 'disk is full'); END")
         try:
             yield
         finally:
-            base.execute("DROP TRIGGER full")
+            base.execute(f"DROP TRIGGER full_{table}")

@@ -102,6 +102,22 @@ async def test_a_password_and_a_profile_that_the_store_does_not_take_are_the_old
         await rooms.accounts.authenticate(rooms.acme, NAMES[1], "battery staple", NOW)
 
 
+async def test_two_changes_of_a_user_that_are_refused_together_leave_neither(rooms: Rooms) -> None:
+    """Trap: the first found the second on top of it, and the second went back to the first."""
+    account = await rooms.create()
+    device = rooms.directory.register_legacy(rooms.acme, "ada", (), SOFTWARE, NOW + 3600.0, NOW)
+    pushes = [PushSubscription(f"https://push.example.org/{each}", b"\4" + bytes(64), bytes(16)) for each in range(2)]
+    colours = [rooms.accounts.change_profile(account, {colour: "liked"}) for colour in ("red", "blue", "green")]
+    with rooms.refusing("accounts"), rooms.refusing("push_subscriptions"):
+        both = [*colours, *(rooms.directory.keep_push(device, push) for push in pushes)]
+        refused = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(each) for each in refused] == [StoreError] * len(both)
+    assert rooms.accounts.account(rooms.acme, "ada") == account
+    assert device.push is None
+    assert (await rooms.store.read(ACCOUNTS))[0][3] == "{}"
+    assert await rooms.store.read(PUSH_SUBSCRIPTIONS) == []
+
+
 async def test_who_is_forgotten_while_the_new_password_is_hashed_is_not_found(rooms: Rooms) -> None:
     account = await rooms.create()
     changing = start_task(rooms.accounts.change_password(account, None, "battery staple", NOW), name="change")

@@ -1,8 +1,10 @@
 """What the rooms of an exchange ask of whoever keeps what it remembers."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
+from weakref import WeakKeyDictionary
 
 from sinchphone.errors import ConfigError, NetworkError
 from sinchphone.exchange.store.tables import Row, Table
@@ -76,22 +78,44 @@ class Undo(ExitStack):
         await self._store.settle(self._since)
 
 
+_REFUSED_SECONDS: Final = 1.0  # so long who is refused waits for changes that were begun later to be taken back first
+_unsettled: Final[WeakKeyDictionary[Store, list[asyncio.Event]]] = WeakKeyDictionary()  # one for each change, in the order of their begin
+
+
 @asynccontextmanager
 async def kept(store: Store) -> AsyncIterator[Undo]:
     """What is changed inside is written when this is left. Where it can't be, or the work inside fails or is cancelled, what was put on
     the stack takes it back, last first, in memory and in the store: who was refused finds everything as it was. Raises StoreError.
 
+    Of several changes that are refused together the last is taken back first too: it may have been made on top of another.
     Every change that somebody asks for goes through here. What the exchange notes by itself (who registered, which messages a device
     has, what a call cost) is written behind: on a full disk calls go on."""
-    undo = Undo(store)
+    undo, over = Undo(store), asyncio.Event()
+    changes = _unsettled.setdefault(store, [])
+    changes.append(over)
     try:
         yield undo
         await undo.settle()
     except StoreError:
-        undo.close()
+        try:
+            await _wait_for(changes[changes.index(over) + 1 :])
+        finally:
+            undo.close()
+        over.set()
         with suppress(StoreError):  # a store that takes nothing has nothing that must be taken back
             await store.settle()
         raise
     except BaseException:
         undo.close()
         raise
+    finally:
+        changes.remove(over)
+        over.set()
+
+
+async def _wait_for(changes: Iterable[asyncio.Event]) -> None:
+    """Until they are over, for a while."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_REFUSED_SECONDS):
+            for over in changes:
+                await over.wait()
