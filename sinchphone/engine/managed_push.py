@@ -8,7 +8,6 @@
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, assert_never
@@ -71,7 +70,8 @@ class ManagedPush:
     async def start(self, subscription: PushSubscription | None, service: str | None, sleep_after: float | None) -> None:
         """Take pushes: with a subscription that an app has elsewhere, whose pushes it hands to ``relay``; or with a user agent of our own
         at ``service``, the platform's or Mozilla's where none is named. With ``sleep_after`` seconds without a call it sleeps. Raises
-        LocalProtocolError, ForbiddenError, NetworkError, and what the platform refuses it with."""
+        LocalProtocolError, ForbiddenError, NetworkError, and what the platform refuses it with; it may be tried again then, and where
+        this was cancelled."""
         if self._tasks or self._subscription is not None:
             raise LocalProtocolError("managed push is on already")
         push = self._link.registration.push
@@ -80,8 +80,7 @@ class ManagedPush:
         if subscription is not None:
             await self._tell_platform(subscription)
         else:
-            self._tasks.append(start_task(self._follow(push, service), name="pushes"))
-            await self._wait_until_subscribed()
+            await self._start_agent(push, service)
         self._sleep_after = sleep_after
         if sleep_after is not None:
             self._stay_awake(sleep_after)
@@ -115,17 +114,27 @@ class ManagedPush:
         except (SinchphoneError, TimeoutError):
             return  # the push service says so to who pushes
 
+    async def _start_agent(self, push: PushConfig, service: str | None) -> None:
+        """Return when the platform has our subscription. Where it doesn't come to that, or this is cancelled, it's as before."""
+        self._tasks.append(start_task(self._follow(push, service), name="pushes"))
+        try:
+            await self._wait_until_subscribed()
+        except BaseException:
+            try:
+                await self.close()
+            finally:
+                self._tasks.clear()
+                self._agent = self._subscription = self._trouble = None
+                self._subscribed.clear()
+            raise
+
     async def _wait_until_subscribed(self) -> None:
         try:
             async with asyncio.timeout(SUBSCRIBE_S):
                 await self._subscribed.wait()
         except TimeoutError:
-            await self.close()
-            self._tasks.clear()
             raise self._trouble or NetworkError("the push service doesn't answer", hint="check the network") from None
         if self._trouble is not None:
-            await self.close()
-            self._tasks.clear()
             raise self._trouble
 
     async def _follow(self, push: PushConfig, service: str | None) -> None:
@@ -177,7 +186,7 @@ class ManagedPush:
         self._subscription = subscription
 
     def _take(self, content: Mapping[str, Any] | bytes | None) -> tuple[PushVerdict, CallNotification | None]:
-        verdict, call = self._inbox.take(content, time.time())
+        verdict, call = self._inbox.take(content, self._link.dialect.now)  # the platform's clock says when it was sent
         if verdict is PushVerdict.NEWS and call is not None:
             woke = self._link.is_asleep
             self.wake()

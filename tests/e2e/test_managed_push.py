@@ -15,6 +15,7 @@ from sinchphone.protocol.webpush.encryption import ReceiverKeys
 from sinchphone.protocol.webpush.keys import KeyPair
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.push.notification import CallNotification, write_content, write_payload
+from sinchphone.tasks import start_task
 
 RECEIVER = ReceiverKeys(KeyPair.from_random(b"7" * 48), b"a" * 16)
 SOON_S = 0.3
@@ -231,6 +232,42 @@ async def test_managed_push_is_switched_on_once(lines: Any) -> None:
     await bob.set_support_managed_push()
     with pytest.raises(LocalProtocolError):
         await bob.set_support_managed_push()
+
+
+async def test_managed_push_that_the_platform_refused_once_may_be_switched_on_later(lines: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was refused with the first refusal ever after."""
+    bob = await lines.phone("bob")
+
+    async def refuse(subscription: PushSubscription | None) -> None:
+        raise NetworkError("gone for a moment")
+
+    with monkeypatch.context() as for_a_moment:
+        for_a_moment.setattr(bob._link.dialect, "set_push_profile", refuse)
+        with pytest.raises(NetworkError, match="for a moment"):
+            await bob.set_support_managed_push()
+    await bob.set_support_managed_push()
+    assert bob._push._subscription is not None
+
+
+async def test_managed_push_whose_start_was_cancelled_may_be_switched_on_later(lines: Any) -> None:
+    bob = await lines.phone("bob")
+    starting = start_task(bob.set_support_managed_push(service="ws://127.0.0.1:9/"), name="start")
+    async with asyncio.timeout(20):
+        while bob._push._agent is None:
+            await asyncio.sleep(0.01)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert bob._push._tasks == []
+    await bob.set_support_managed_push()
+
+
+async def test_a_push_is_not_taken_for_an_old_one_where_this_machines_clock_is_wrong(lines: Any) -> None:
+    bob = await lines.phone("bob")
+    bob._link.dialect._wire._offset_s = 600.0  # the platform's is ahead of ours
+    sent_at = time.time() + 600.0
+    result = await bob.relay_push_notification(write_content(CallNotification(call_id="new", remote_user_id="alice", sent_at=sent_at)))
+    assert (result.is_valid, result.has_timed_out) == (True, False)
 
 
 async def test_a_client_that_is_left_takes_no_more_pushes(lines: Any, steps: Any) -> None:
