@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from sinchphone.cli.calling import outgoing as call_command
+from sinchphone.cli.calling.in_call.transferring import TransferKeys
 from sinchphone.cli.commands import listen as listen_command
 from sinchphone.cli.terminal.keyboard.parser import Paste
 from sinchphone.cli.terminal.screen.status_line import Status, status_text
@@ -67,6 +68,16 @@ def test_t_asks_where_to_and_the_call_ends_as_transferred(platform: Any, sinchph
     ran = sinchphone("call-user", "bob", "--json")
     assert asked == ["carol"]
     assert (ran.code, ran.events[-1]["calls"][0]["reason"]) == (0, "you transferred the call")
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(220, f"to: {'x' * 90}carol_"), (79, "xxxcarol_   Enter, Esc"), (39, "to: …xxxxxxcarol_")])
+def test_of_a_long_name_that_is_typed_its_end_is_seen_at_every_width(columns: int, shown: str) -> None:
+    keys = TransferKeys(cast("Any", None), cast("Any", None))
+    keys.begin()
+    keys.take(Paste("x" * 90 + "carol"))
+    status = Status("established", "bob", 65, muted=True, codec="opus", lost_percent=0.5, digits="12#", keys=keys.hints)
+    assert shown in status_text(status, columns)
+    assert status_text(status, columns, ascii_only=True).isascii() and "u2026" not in status_text(status, columns, ascii_only=True)
 
 
 def test_nothing_typed_cancels_and_a_refusal_is_said_and_the_call_goes_on(platform: Any, sinchphone: Run, shown: list[Status]) -> None:

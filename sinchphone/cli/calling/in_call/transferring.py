@@ -8,7 +8,7 @@ from sinchphone.cli.addressing.destination import Kind
 from sinchphone.cli.endings import Order
 from sinchphone.cli.terminal.keyboard.parser import ESCAPE, Paste
 from sinchphone.cli.terminal.output.events import events as e
-from sinchphone.cli.terminal.screen.status_line import KeyHints
+from sinchphone.cli.terminal.screen.status_line import KeyHints, end_of
 from sinchphone.errors import SinchphoneError, TransferError
 from sinchphone.protocol.names import ROOM_PREFIX
 from sinchphone.tasks import start_task
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sinchphone.cli.terminal.session import Session
 
 MAX_TYPED: Final = 256
+_SHORT_CELLS, _LEAST_CELLS = 18, 12  # of what was typed
 _TAKES_NONE: Final = (405, 501)  # of SIP
 _CLEARS: Final = "\x15\x17"  # Ctrl-U, Ctrl-W
 _BACKSPACE: Final = "\x7f\b"
@@ -58,9 +59,11 @@ class TransferKeys:
 
     @property
     def hints(self) -> KeyHints:
-        """In place of the other keys'."""
-        asked = f"transfer to: {self.typed}_"
-        return KeyHints(f"{asked}   Enter transfers, Esc cancels", f"{asked}   Enter, Esc", asked)
+        """In place of the other keys'. Where there's no room for all that was typed, its end is shown."""
+        typed = self.typed or ""
+        full = f"transfer to: {typed}_   Enter transfers, Esc cancels"
+        short = f"transfer to: {end_of(typed, _SHORT_CELLS)}_   Enter, Esc"
+        return KeyHints(full, short, f"to: {end_of(typed, _LEAST_CELLS)}_")
 
     def begin(self) -> None:
         """Ask where to."""

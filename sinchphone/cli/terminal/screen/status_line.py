@@ -27,6 +27,7 @@ _METER_CELLS: Final = 8
 _METER_FLOOR_DBFS: Final = -60.0
 _METER_STEPS: Final = " ▁▂▃▄▅▆▇█"
 _ASCII_METER_STEPS: Final = "." + "-" * 4 + "#" * 4
+_MORE, _ASCII_MORE = "…", "~"  # where something is missing
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 _NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"  # a name may be wider than we think: then the last column takes the rest
 _ERASE_BELOW: Final = "\x1b[J"
@@ -147,7 +148,7 @@ def _written(status: Status, detail: _Detail, *, ascii_only: bool) -> str:
     def shown(name: str, width: int) -> str:
         text = escape(name)
         text = text.encode("ascii", "backslashreplace").decode() if ascii_only else text
-        return cut_to(text, width, "~" if ascii_only else "…") if width else ""
+        return cut_to(text, width, _ASCII_MORE if ascii_only else _MORE) if width else ""
 
     talks = status.seconds is not None
     peer = shown(status.peer, detail.peer_cells)
@@ -163,7 +164,9 @@ def _written(status: Status, detail: _Detail, *, ascii_only: bool) -> str:
     digits = f"dialled {status.digits[-detail.digits :]}" if status.digits and detail.digits else ""
     keys = detail.keys(status.keys) if status.keys is not None else ""
     text = " | ".join(part for part in (*first, other, ", ".join(facts), digits, keys) if part)
-    return text.encode("ascii", "backslashreplace").decode() if ascii_only else text  # a hint may name somebody
+    if not ascii_only:
+        return text
+    return text.replace(_MORE, _ASCII_MORE).encode("ascii", "backslashreplace").decode()  # a hint may name somebody
 
 
 def _loudness(status: Status, width: int, *, ascii_only: bool) -> str:
@@ -196,7 +199,7 @@ def cells(text: str) -> int:
     return cell_len(text)
 
 
-def cut_to(text: str, width: int, mark: str = "…") -> str:
+def cut_to(text: str, width: int, mark: str = _MORE) -> str:
     """The beginning of ``text`` that fits into ``width`` cells, with a mark where something is missing."""
     if cells(text) <= width:
         return text
@@ -204,6 +207,16 @@ def cut_to(text: str, width: int, mark: str = "…") -> str:
     while end and cells(text[:end] + mark) > width:
         end -= 1
     return text[:end] + mark
+
+
+def end_of(text: str, width: int) -> str:
+    """The end of ``text`` that fits into ``width`` cells, with a mark where something is missing."""
+    if cells(text) <= width:
+        return text
+    start = 0
+    while start < len(text) and cells(_MORE + text[start:]) > width:
+        start += 1
+    return _MORE + text[start:]
 
 
 class StatusLine:
