@@ -29,7 +29,9 @@ INSECURE: Final = "no secure connection"  # how every sentence about TLS that fa
 NOT_OVER_SIP: Final = "can't be reached over SIP"  # of a SIP side, as whoever called it reads
 TRUNK_AWAY: Final = "the trunk can't be reached"  # as whoever called a number reads
 EXCHANGE_CLOSING: Final = "the exchange is closing, or was reset"  # as those read whose calls it ends with that
-BACKEND_HANGS_UP: Final = "the backend ended the call"  # as whoever's call its answer ends before anybody took it reads
+BACKEND: Final = "the backend"  # how sentences about an application's begin
+BACKENDS_ANSWER: Final = f"({BACKEND}'s answer to"  # in those about what it answers
+BACKEND_HANGS_UP: Final = f"{BACKEND} ended the call"  # as whoever's call its answer ends before anybody took it reads
 RELAY_ONLY: Final = "calls go through TURN servers only"  # how those about calls that found none begin
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, hint_of_code, hint_of_sip, sip_failure
 from sinchphone.cli.explanations import explain
-from sinchphone.errors import BACKEND_HANGS_UP, EXCHANGE_CLOSING, INSECURE, NOT_OVER_SIP, RELAY_ONLY, TRUNK_AWAY
+from sinchphone.errors import BACKEND, BACKEND_HANGS_UP, BACKENDS_ANSWER, EXCHANGE_CLOSING, INSECURE, NOT_OVER_SIP, RELAY_ONLY, TRUNK_AWAY
 from sinchphone.protocol.call.states import BUSY_CODES, Cause, EndedBy
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
@@ -38,6 +38,10 @@ _NOBODY_THERE: Final = {
     Domain.SIP: "check the address: its host can't be found, or nobody is there",
     Domain.PSTN: "check the number; which ones the exchange's trunk carries, its configuration says: sinchphone help trunk",
 }
+_BACKEND_INSECURE: Final = "[backend] ca_file of the exchange names authorities of your own; the rest is for who runs the backend"
+_BACKEND_FAILS: Final = (
+    "check [backend] url and fallback of the exchange, and the backend's own log; while the exchange runs, sinchphone trace last shows both"
+)
 _CODES: Final = {
     Order.KEY: ExitCode.OK,
     Order.TERMINATE: ExitCode.TERMINATED,
@@ -109,6 +113,10 @@ def describe(details: "CallDetails", *, peer: str, domain: Domain, outbound: boo
 
 def _hint(details: "CallDetails", code: ExitCode) -> str | None:
     """What to do where more is known than the cause."""
+    if details.cause is Cause.DENIED and _is_backends(details):
+        return "its answer to ICE, or a request of it, was hangup: while the exchange runs, sinchphone trace last shows which"
+    if details.failure is not None and (details.failure.message.startswith(BACKEND) or BACKENDS_ANSWER in details.failure.message):
+        return _BACKEND_INSECURE if INSECURE in details.failure.message else _BACKEND_FAILS
     if details.failure is not None and INSECURE in details.failure.message:  # between the exchange and the SIP side: not this network
         return "the exchange's [sip] and [trunk] ca_file name authorities of your own; the rest is for who runs the SIP side"
     if details.failure is not None and TRUNK_AWAY in details.failure.message:  # which may be since it can't be reached over SIP
@@ -117,8 +125,6 @@ def _hint(details: "CallDetails", code: ExitCode) -> str | None:
         return "check the address: its host, port and transport (;transport=tcp), and whether a SIP server runs there"
     if details.failure is not None and RELAY_ONLY in details.failure.message:
         return "[ice] servers names TURN servers, sinchphone doctor asks each of them: sinchphone help networks"
-    if details.cause is Cause.DENIED and _is_backends(details):
-        return "it answered ICE, or a request, with hangup: sinchphone trace last shows what it was asked on the local exchange, and said"
     if details.failure is not None and EXCHANGE_CLOSING in details.failure.message:
         return "call once more when it runs again: sinchphone exchange status says whether it does"
     return hint_of_code(code) if details.cause is not Cause.INACTIVE else None

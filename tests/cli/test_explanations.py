@@ -11,7 +11,7 @@ from sinchphone.cli.endings import NEXT_STEPS, Order, describe
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.explanations import BUSY, INCOMING, OUTGOING, WHOSE, explain
 from sinchphone.engine.calls.details import CallDetails
-from sinchphone.errors import BACKEND_HANGS_UP, EXCHANGE_CLOSING, TRUNK_AWAY
+from sinchphone.errors import BACKEND, BACKEND_HANGS_UP, BACKENDS_ANSWER, EXCHANGE_CLOSING, INSECURE, TRUNK_AWAY
 from sinchphone.protocol.call.states import NETWORK_DOMAIN, Cause, EndedBy
 from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.signaling.dialect import Domain
@@ -71,6 +71,20 @@ def test_a_backend_that_wants_no_such_call_is_not_taken_for_somebody_who_decline
     ending = describe(denied, peer="+46701234567", domain=domain, outbound=True, order=None, interactive=True)
     assert (ending.code, ending.reason) == (ExitCode.DECLINED, BACKEND_HANGS_UP)
     assert "trace last" in str(ending.hint) and "caller-id" not in str(ending.hint)
+
+
+@pytest.mark.parametrize(
+    ("why", "word"),
+    [
+        (f"{BACKEND} did not answer within 5 s", "[backend] url"),
+        (f"action.name is missing {BACKENDS_ANSWER} PIE)", "[backend] url"),
+        (f"{BACKEND} can't be reached: {INSECURE}: the issuer of its certificate is unknown here", "[backend] ca_file"),
+    ],
+)
+def test_a_backend_that_fails_is_not_taken_for_the_platform_or_the_sip_side(why: str, word: str) -> None:
+    failed = CallDetails(1.0, ended_at=3.0, cause=Cause.FAILURE, failure=CallFailure(500, why, "exchange"))
+    ending = describe(failed, peer="+46701234567", domain=Domain.PSTN, outbound=True, order=None, interactive=True)
+    assert why in ending.reason and word in str(ending.hint) and "SIP" not in str(ending.hint)
 
 
 def test_a_trunk_out_of_reach_is_a_matter_of_the_network_not_of_the_number() -> None:

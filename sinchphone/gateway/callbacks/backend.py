@@ -20,7 +20,7 @@ from typing import Final, Protocol, Self
 import aiohttp
 from yarl import URL
 
-from sinchphone.errors import SinchphoneError
+from sinchphone.errors import BACKEND, BACKENDS_ANSWER, SinchphoneError
 from sinchphone.exchange.access.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.exchange.record.callbacks import CallbackTelling
 from sinchphone.exchange.record.record import EventRecord
@@ -155,7 +155,7 @@ class Backend:
     async def post(self, body: bytes, headers: Mapping[str, str]) -> bytes:
         """Post an event; what the first URL answers that answers at all. Raises CallbackError."""
         failures: list[CallbackError] = []
-        for which, url in zip(("the backend", "its fallback"), self._urls(), strict=False):
+        for which, url in zip((BACKEND, "its fallback"), self._urls(), strict=False):
             try:
                 return await self._post(url, body, headers)
             except CallbackError as error:
@@ -288,7 +288,7 @@ def _read(answer: bytes, event: Event) -> Svaml:
     try:
         svaml = parse_svaml(answer, event)
     except SvamlError as error:
-        raise IllegalAnswerError(f"{error} (the backend's answer to {event.shown()})", hint=error.hint) from error
+        raise IllegalAnswerError(f"{error} {BACKENDS_ANSWER} {event.shown()})", hint=error.hint) from error
     for remark in svaml.remarks:
         _log.warning("the backend's answer to %s: %s", event.shown(), remark)
     return svaml
