@@ -47,7 +47,8 @@ class PathSample:
     others: float = 0.0  # the share of the link that packets of others had,
     shared_link: float = 0.0  # and its rate then; 0 where nothing tells
     round_trip: float = 0.0  # of the fastest packet and the word of it, since the beginning; 0 where nothing tells
-    is_full: bool = False  # packets get lost, and each that came right behind another one waited longer: a queue that is full lets few in
+    is_full: bool | None = False  # packets get lost, and each that came right behind another one waited longer, as in a queue that is full;
+    # None: none came right behind another one
     is_coarse: bool = False  # between two samples a queue may have grown to any length
 
 
@@ -107,7 +108,7 @@ class ArrivalMeter:
             others=others,
             shared_link=shared_link,
             round_trip=0.0 if math.isinf(self._round_trip) else self._round_trip,
-            is_full=loss > _OVERFLOWN and self._waits_longer(),
+            is_full=self._waits_longer() if loss > _OVERFLOWN else False,
         )
 
     def _compare_clocks(self, arrived_at: float, sent_at: float) -> None:
@@ -156,13 +157,15 @@ class ArrivalMeter:
                 missing, count = missing + packet.missing, count + 1
         return missing / count if count else 0.0
 
-    def _waits_longer(self) -> bool:
-        """Whether each of the last second's packets took longer than the one sent right before it, where that came too."""
-        return all(
+    def _waits_longer(self) -> bool | None:
+        """Whether each of the last second's packets took longer than the one sent right before it, where that came too; ``None`` where it
+        did for none."""
+        longer = [
             (later.arrived_at or 0.0) - later.sent_at > (packet.arrived_at or 0.0) - packet.sent_at + _LONGER
             for packet, later in pairwise(self._arrived)
             if (later.number - packet.number) % SEQUENCES == 1
-        )
+        ]
+        return all(longer) if longer else None
 
     def _delivered(self) -> float | None:
         """The rate that arrives [bit/s]: in the last second, or since the link became slower."""

@@ -108,8 +108,11 @@ class OthersWatch:
 
     def _stood_before(self, sample: PathSample, now: float, *, is_congested: bool) -> bool:
         """Whether packets fall out of a queue that none of ours ever missed, so that no delay shows it: it stood there before the first."""
-        is_losing = sample.is_full and sample.loss > _HOPELESS and sample.round_trip > _SLOW and not is_congested
-        self._losing_at = min(self._losing_at, now) if is_losing else math.inf
+        is_losing = sample.loss > _HOPELESS and sample.round_trip > _SLOW and not is_congested
+        if not is_losing or sample.is_full is False:
+            self._losing_at = math.inf
+        elif sample.is_full:
+            self._losing_at = min(self._losing_at, now)
         return now - self._losing_at >= _LOSES_SECONDS
 
     def _varies(self, sample: PathSample) -> bool:

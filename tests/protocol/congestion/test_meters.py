@@ -180,6 +180,21 @@ def test_a_full_queue_is_told_from_loss_by_packets_that_wait_longer_than_the_one
     assert sample.round_trip < 0.1
 
 
+def test_loss_that_lets_no_two_packets_in_a_row_through_tells_nothing_of_a_queue() -> None:
+    told = Told()
+    for _ in range(20):
+        numbers: list[tuple[int, float | None]] = []
+        for _ in range(5):
+            told.sent.add(told.number % 65_536, 160, told.now)
+            numbers.append((told.number % 65_536, None if told.number % 2 else told.now + 0.1))
+            told.number += 1
+            told.now += FRAME
+        sample = told.meter.feedback(numbers, told.now + 0.3)
+    assert sample is not None
+    assert sample.loss > 0.4
+    assert sample.is_full is None
+
+
 class Told(Sender):
     """Packets each 20 ms, of which the peer tells when each one came, five at a time."""
 

@@ -65,10 +65,11 @@ def test_little_is_sent_where_half_of_it_gets_lost_until_much_less_does(round_tr
         (5.0, 0.3, 0.37, True, False),
         (5.0, 0.5, 0.12, True, False),  # a short queue of ours
         (5.0, 0.5, 0.60, False, False),  # a long way with loss
+        (5.0, 0.5, 0.60, None, False),  # or which lets no two packets in a row through
     ],
 )
 def test_a_full_queue_that_stood_there_before_us_is_of_others(
-    seconds: float, loss: float, round_trip: float, is_full: bool, found: bool
+    seconds: float, loss: float, round_trip: float, is_full: bool | None, found: bool
 ) -> None:
     """No delay shows it: none of our packets ever missed it."""
     watch, steps = OthersWatch(), round(seconds / STEP)
@@ -79,6 +80,15 @@ def test_a_full_queue_that_stood_there_before_us_is_of_others(
         watch.look(sample, STEP * step, STEP, is_congested=False)
     assert watch.are_there(seconds) == found
     assert watch.least == (44_000 if found else 55_000)
+
+
+def test_a_full_queue_is_known_though_no_two_packets_in_a_row_come_for_a_moment() -> None:
+    watch = OthersWatch()
+    for step in range(round(1.5 / STEP)):
+        is_full = None if step % 3 else True
+        sample = PathSample(queue=0.0, delay=0.0, growth=0.0, loss=0.5, sent=50_000, delivered=20_000, round_trip=0.37, is_full=is_full)
+        watch.look(sample, STEP * step, STEP, is_congested=False)
+    assert watch.are_there(1.5)
 
 
 def test_packets_stay_long_where_a_little_more_gets_lost_than_made_them_so() -> None:
