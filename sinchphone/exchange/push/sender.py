@@ -125,8 +125,7 @@ class PushSender:
             "Content-Type": "application/octet-stream",
             "Authorization": write_vapid(pair, subscription.endpoint, self._contact, time.time()),
         }
-        async with self._at_once:
-            return await self._try(device, subscription, headers, body)
+        return await self._try(device, subscription, headers, body)
 
     async def close(self) -> None:
         """Close connections."""
@@ -138,8 +137,7 @@ class PushSender:
         deadline, pause_s, why = loop.time() + TIME_S, FIRST_PAUSE_S, "the push service doesn't answer"
         while True:
             try:
-                async with asyncio.timeout_at(min(deadline, loop.time() + TRY_S)):
-                    answer = await self._post(subscription.endpoint, headers, body)
+                answer = await self._post(subscription.endpoint, headers, body, deadline)
             except (AddressRefusedError, ValueError) as error:  # it can never be used
                 self._forget(device, subscription)
                 return PushOutcome(accepted=False, reason=f"its push service can't be reached: {error}")
@@ -173,11 +171,19 @@ class PushSender:
         if device.push == subscription:
             self._directory.set_push(device, None)
 
-    async def _post(self, endpoint: str, headers: dict[str, str], body: bytes) -> _Answer:
-        if (answer := await self._take(endpoint, headers, body)) is not None:
-            return answer
+    async def _post(self, endpoint: str, headers: dict[str, str], body: bytes, deadline: float) -> _Answer:
+        """Only who asks another service has one of the places, as long as it's asked."""
+        now = asyncio.get_running_loop().time
+        async with asyncio.timeout_at(min(deadline, now() + TRY_S)):
+            if (answer := await self._take(endpoint, headers, body)) is not None:
+                return answer
         self._session = self._session or self._addresses.session()
-        async with self._session.post(endpoint, data=body, headers=headers, allow_redirects=False) as response:
+        async with (
+            asyncio.timeout_at(deadline),
+            self._at_once,
+            asyncio.timeout_at(min(deadline, now() + TRY_S)),
+            self._session.post(endpoint, data=body, headers=headers, allow_redirects=False) as response,
+        ):
             text = (await response.content.read(_SHOWN_BYTES)).decode("latin-1")
             return _Answer(response.status, _seconds(response.headers.get("Retry-After", "")), text)
 

@@ -182,6 +182,39 @@ async def test_silence_is_given_up_in_time(town: MakeTown, far: FarService, monk
     assert "doesn't answer" in outcome.reason
 
 
+async def test_attack_a_push_service_that_never_answers_holds_up_no_push_through_our_own(town: MakeTown, far: FarService) -> None:
+    """Each of 32 pushes kept its place for 20 s, and all others of the exchange waited."""
+    far.answers = [(0, {})]
+    there = town()
+    hanging = [start_task(there.push(), name="push") for _ in range(sending.MAX_AT_ONCE)]
+    async with asyncio.timeout(5):
+        while len(far.got) < sending.MAX_AT_ONCE:
+            await asyncio.sleep(0.01)
+    agent = there.service.greet("", lambda message: None, time.time())
+    key = await there.sender.public_key()
+    endpoint = there.service.register(agent, "00000000-0000-0000-0000-000000000000", key, "http://127.0.0.1:1")
+    there.directory.set_push(there.device, PushSubscription(endpoint, RECEIVER.pair.public_bytes, RECEIVER.auth))
+    async with asyncio.timeout(1):
+        assert await there.push() == PushOutcome(accepted=True)
+    for task in hanging:
+        task.cancel()
+    await asyncio.gather(*hanging, return_exceptions=True)
+
+
+async def test_attack_busy_push_services_keep_no_place_while_they_are_not_asked(town: MakeTown, far: FarService) -> None:
+    far.answers = [(503, {"Retry-After": "15"})] * sending.MAX_AT_ONCE + [(201, {})]
+    there = town()
+    waiting = [start_task(there.push(), name="push") for _ in range(sending.MAX_AT_ONCE)]
+    async with asyncio.timeout(5):
+        while len(far.got) < sending.MAX_AT_ONCE:
+            await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        assert await there.push() == PushOutcome(accepted=True)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
 async def test_nobody_listens_there(town: MakeTown, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "TIME_S", 0.1)
     assert not (await town(endpoint="http://127.0.0.1:9/x").push()).accepted
