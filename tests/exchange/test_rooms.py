@@ -364,3 +364,40 @@ async def test_a_stopped_media_thread_doesnt_keep_anybody_from_leaving(rooms: Ro
     await asyncio.to_thread(media.stop)
     await seat.leave()
     assert len(rooms) == 0
+
+
+class NoThread:
+    """A media thread that can't be started at present."""
+
+    lateness = None
+
+    def start(self) -> MediaThread:
+        raise MediaError("the media thread was stopped")
+
+
+async def nobody_is_kicked() -> None:
+    raise AssertionError
+
+
+async def test_a_room_that_nobody_could_enter_is_none() -> None:
+    rooms = Rooms(NoThread())  # type: ignore[arg-type]
+    with pytest.raises(MediaError):
+        rooms.enter("acme", "tea", Participant("call-1", "ada", "ada"), nobody_is_kicked)
+    assert len(rooms) == 0
+    assert rooms.open_rooms("acme") == {}
+
+
+async def test_all_are_hung_up_on_though_one_can_not_be(rooms: Rooms) -> None:
+    kicked = []
+
+    async def fails() -> None:
+        raise MediaError("gone already")
+
+    async def kick() -> None:
+        kicked.append("bob")
+
+    rooms.enter("acme", "tea", Participant("call-1", "ada", "ada"), fails)
+    rooms.enter("acme", "tea", Participant("call-2", "bob", "bob"), kick)
+    with pytest.raises(MediaError):
+        await rooms.kick_all("acme", "tea")
+    assert kicked == ["bob"]

@@ -54,9 +54,13 @@ class RoomOwners:
                     return owner
                 self._owners[key] = self.process
                 self._store.put(ROOM_OWNERS, application, room, self.process)
+                self._claimed(key)  # also where the turn can't be ended, or nobody waits for that
+        self._claimed(key)
+        return None
+
+    def _claimed(self, key: _Room) -> None:
         self._claimed_at[key] = time.monotonic()
         asyncio.get_running_loop().call_later(CLAIM_SECONDS, self._look, key)
-        return None
 
     def elsewhere(self, application: str, room: str) -> str | None:
         """The other process that has the room; ``None`` where nobody has it, or we do."""

@@ -239,7 +239,7 @@ class Rooms:
         ``takes_digit`` tells the participant what another one pressed, where they can be told."""
         self.check(application, room_id)
         key = application, room_id
-        room, seats = self._rooms.setdefault(key, (Room(self._talkers, self._media.lateness), {}))
+        room, seats = self._rooms.get(key) or (Room(self._talkers, self._media.lateness), {})
         if participant.id in seats:
             raise RefusedError(409, ErrorCode.INVALID_REQUEST, "this call is in the room already")
 
@@ -250,11 +250,12 @@ class Rooms:
                 del self._rooms[key]
                 self.owners.emptied(*key)
 
-        self.owners.opened(*key)
         if self._mixer is not None:
             seat = self._mixer.seat(key, participant, kick, empty, takes_digit)
         else:
             seat = RoomSeat(participant, room, self._media.start(), kick, empty, takes_digit)
+        self._rooms[key] = room, seats
+        self.owners.opened(*key)
         seats[participant.id] = seat
         return seat
 
@@ -306,8 +307,7 @@ class Rooms:
 
     async def kick_all(self, application: str, room_id: str) -> None:
         """End the calls of all who are in a room."""
-        for seat in list(self._seats(application, room_id).values()):
-            await seat.kick()
+        await asyncio.gather(*(seat.kick() for seat in self._seats(application, room_id).values()))
 
     async def empty(self, application: str) -> None:
         """End the calls of all who are in a room of the application."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sinchphone.exchange.conference import owners
 from sinchphone.exchange.conference.owners import RoomOwners
 from sinchphone.tasks import start_task
 from tests.exchange.shared.conftest import Join, RedisServer
@@ -55,6 +56,23 @@ async def test_a_room_that_is_given_up_as_others_claim_it_is_had_by_one(exchange
         assert {claim for claim in claims if claim is not None} <= {first.process, *ours}  # who had it when that one asked, or has it
         await exchanges[0]._store.catch_up()
         assert first.elsewhere("acme", room) == (ours.pop() if ours else None)
+
+
+async def test_a_room_that_was_claimed_for_somebody_who_gave_up_meanwhile_is_nobodys_after_a_while(
+    exchanges: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stayed that process's for good."""
+    monkeypatch.setattr(owners, "CLAIM_SECONDS", 0.2)
+    first, second = (owners_of(exchange) for exchange in exchanges[:2])
+    claiming = start_task(first.claim("acme", "tea"), name="claim")
+    while first._owners.get(("acme", "tea")) is None:
+        await asyncio.sleep(0)
+    claiming.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await claiming
+    async with asyncio.timeout(10):
+        while await second.claim("acme", "tea") is not None:
+            await asyncio.sleep(0.05)
 
 
 async def test_the_rooms_of_a_process_that_is_gone_are_claimed_by_one_of_those_left(
