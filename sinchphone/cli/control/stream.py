@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import os
 import queue
-import select
 import stat
 import threading
 from collections.abc import AsyncIterator
 from typing import Final
 
 from sinchphone.cli.control.lines import LineSplitter
+from sinchphone.cli.terminal.streams import gives_more
 from sinchphone.errors import ControlError
 
 _READ_BYTES: Final = 65_536
@@ -79,7 +79,7 @@ class ControlStream:
 
     def _read(self) -> bytes | None:
         """What there is, nothing at the end; ``None`` where nothing came for a moment."""
-        if os.name == "posix" and not select.select([self._descriptor], [], [], _POLL_SECONDS)[0]:
+        if not gives_more(self._descriptor, _POLL_SECONDS):
             return None
         try:
             return os.read(self._descriptor, _READ_BYTES)

@@ -15,15 +15,35 @@ from sinchphone.errors import OutputError
 
 STUCK_S: Final = 1.0  # a write that takes longer waits for a reader who has stopped reading
 _STDERR: Final = 2
+_SELECTED: Final = 1024  # FD_SETSIZE
 
 
 def takes_more(descriptor: int, seconds: float | None = 0.0) -> bool:
-    """Whether a write takes something at once, be it an error; waits for it, ``None``: for ever. Any descriptor, where ``select`` takes
-    none above 1023. Windows doesn't tell."""
-    if sys.platform == "win32":
+    """Whether a write takes something at once, be it an error; waits for it, ``None``: for ever. Any descriptor. Windows doesn't tell."""
+    return sys.platform == "win32" or _is_ready(descriptor, select.POLLOUT, seconds)
+
+
+def gives_more(descriptor: int, seconds: float) -> bool:
+    """Whether a read gives something at once, be it an end or an error; waits for it. As ``takes_more``."""
+    return sys.platform == "win32" or _is_ready(descriptor, select.POLLIN, seconds)
+
+
+def is_read(stream: TextIO) -> bool:
+    """Whether a write wouldn't wait, as far as anybody can know."""
+    try:
+        return takes_more(stream.fileno())
+    except (OSError, ValueError):  # no file, as in tests
         return True
+
+
+def _is_ready(descriptor: int, event: int, seconds: float | None) -> bool:
+    """``select`` takes no descriptor above 1023; macOS's ``poll`` tells nothing of terminals (poll(2), BUGS)."""
+    if descriptor < _SELECTED:
+        wanted, none = [descriptor], list[int]()
+        reading = event == select.POLLIN
+        return any(select.select(wanted if reading else none, none if reading else wanted, [], seconds))
     poll = select.poll()
-    poll.register(descriptor, select.POLLOUT)
+    poll.register(descriptor, event)
     return bool(poll.poll(None if seconds is None else 1000 * seconds))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,23 @@ async def test_each_command_is_answered_under_its_own_id(tmp_path: Path) -> None
     told = await obeyed(written(tmp_path, {"command": "hangup", "id": 1}, {"command": "quit", "id": "two"}, {"command": "mute"}))
     assert [(one.id, one.command) for one in told if isinstance(one, ControlDone)] == [(1, "hangup"), ("two", "quit"), (None, "mute")]
     assert sum(isinstance(one, ControlClosed) for one in told) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of descriptors there")
+async def test_commands_are_read_beside_a_thousand_open_files(tmp_path: Path) -> None:
+    """Trap: ``select`` takes no descriptor above 1023."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if hard == resource.RLIM_INFINITY else min(4096, hard), hard))
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        told = await obeyed(written(tmp_path, {"command": "hangup", "id": 1}))
+    finally:
+        for one in files:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [one.id for one in told if isinstance(one, ControlDone)] == [1]
 
 
 async def test_what_fails_is_told_with_its_reason_and_the_next_is_done(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from sinchphone.cli.terminal.output.results import CallEnded
 from sinchphone.cli.terminal.screen.attention import Attention
 from sinchphone.cli.terminal.screen.status_line import ERASE, Status, StatusLine
 from sinchphone.cli.terminal.service import is_journal, with_level
-from sinchphone.cli.terminal.streams import hush, takes_more
+from sinchphone.cli.terminal.streams import hush, is_read
 from sinchphone.cli.terminal.text.charset import in_ascii, takes_drawing
 from sinchphone.cli.terminal.text.escape import escape
 from sinchphone.cli.terminal.text.palette import Palette
@@ -201,7 +201,7 @@ class Screen:
         """Have room for a picture of so many rows above the status line; whether it may be drawn now, by ``write_picture``, which is to
         follow. A terminal that takes nothing now is left alone. ``clear``: what takes the picture away, beside erasing its cells."""
         line, status = self._status_line, self._status
-        if line is None or status is None or not self._is_ours() or not _takes_more(self._err):
+        if line is None or status is None or not self._is_ours() or not is_read(self._err):
             return False
         with self._dropping():
             line.make_room(rows, clear, status)
@@ -274,14 +274,6 @@ class Screen:
         from sinchphone.cli.terminal.output.structured import write_object
 
         return write_object(line.text, dict(line.facts))
-
-
-def _takes_more(stream: TextIO) -> bool:
-    """Whether a write wouldn't wait, as far as anybody can know."""
-    try:
-        return takes_more(stream.fileno())
-    except (OSError, ValueError):  # no file, as in tests
-        return True
 
 
 def lines_of(event: "Event") -> list[Line]:
