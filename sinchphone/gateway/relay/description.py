@@ -95,6 +95,21 @@ def with_key_for(sdp: str, other: str) -> str:
     return _with_sound(sdp, change)
 
 
+def key(sdp: str) -> str | None:
+    """The first key for its sound, with its suite (RFC 4568 9.1); ``None`` where there is none."""
+    return next((line.partition(" ")[2] for line in _keys(sdp)), None)
+
+
+def with_keys_of(sdp: str, other: str) -> str:
+    """The description with the keys for the sound that the other one has, in place of its own."""
+    theirs: Block = [("a", f"crypto:{each}") for each in _keys(other)]
+
+    def change(section: Block) -> Block:
+        return [*(line for line in section if (attribute(line) or ("",))[0] != "crypto"), *theirs]
+
+    return _with_sound(sdp, change)
+
+
 def takes_events(sdp: str) -> bool:
     """Whether the author takes digits as telephone-events (RFC 4733)."""
     return TELEPHONE_EVENT in _formats(sdp)

@@ -16,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sinchphone.errors import LocalProtocolError, MediaError
@@ -31,15 +30,18 @@ from sinchphone.gateway.relay.description import (
     encodings,
     ice_fragment,
     ice_lines,
+    key,
     takes_events,
     with_candidates,
     with_direction,
     with_formats_of,
     with_key_for,
+    with_keys_of,
 )
 from sinchphone.gateway.relay.digit_log import DigitLog
 from sinchphone.gateway.relay.ng import NgLink, NoAnswerError
 from sinchphone.gateway.relay.ng_pool import NgPool
+from sinchphone.gateway.relay.ng_query import HeardSide, packets_of
 from sinchphone.gateway.relay.relay import (
     MAX_EARLY,
     NOT_ANSWERED,
@@ -140,10 +142,12 @@ class RtpengineRelay:
         self._transports: dict[Side, MediaTransport] = {Side.CALLER: caller}
         self._offered: tuple[Side, str] | None = None  # the last offer, not answered yet
         self._offerer = Side.CALLER  # of the last offer that was answered
-        self._given = ""  # our last offer, the first for the called side or a later one
+        self._given = ""  # our last offer, the first for the called side or a later one,
+        self._proposed: Side | None = None  # and for whom a later one is that waits for its answer
         self._described: dict[Side, str] = {}  # each side's last description, as it came
         self._tags: dict[Side, str] = {Side.CALLER: Side.CALLER}  # of the sides that answered or offered
         self._said: dict[Side, str] = {}  # what each side agreed to, as an answer
+        self._told: dict[Side, str] = {}  # our description for each side that it has agreed to, with the key that it took
         self._codecs: dict[Side, str] = {}
         self._early: dict[str, list[Candidate]] = {}  # candidates of a called branch before its answer
         self._branch = ""
@@ -173,7 +177,9 @@ class RtpengineRelay:
         early = [each.candidate for each in self._early.pop(branch, ())]
         self._branch, self._tags[Side.CALLED] = branch, f"{Side.CALLED}-{branch}"
         self._described[Side.CALLED] = answer
-        return await self._answer(Side.CALLED, with_candidates(answer, early, complete=False) if early else answer)
+        given = await self._answer(Side.CALLED, with_candidates(answer, early, complete=False) if early else answer)
+        self._told = {Side.CALLER: given, Side.CALLED: with_key_for(self._given, answer)}
+        return given
 
     async def replace(self, side: Side, offer: str, transport: MediaTransport, *, signalled_from: str | None = None) -> str:
         """Answer the offer of somebody who takes that side's place, in the name of the other one, with what that agreed to before.
@@ -208,7 +214,7 @@ class RtpengineRelay:
             raise
         if side is Side.CALLED:
             self._branch = ""
-        self._described[side] = offer
+        self._described[side], self._told[side] = offer, given
         await self._forget(before[0])
         return given
 
@@ -252,7 +258,7 @@ class RtpengineRelay:
         proposed = await self._offer(side.other, others)
         given = with_key_for(with_formats_of(proposed, offer), offer)
         await self._answer(side, with_key_for(with_formats_of(offer, given), proposed))
-        self._said[side.other] = kept
+        self._said[side.other], self._told[side] = kept, given
         return given
 
     async def propose(self, side: Side, *, ours: str | None = None) -> str:
@@ -263,6 +269,7 @@ class RtpengineRelay:
             raise LocalProtocolError(NOT_ANSWERED)
         way = ours or ("sendrecv" if self.hears(other) else "sendonly")
         self._given = await self._offer(other, with_direction(self._said[other], way))
+        self._proposed = side
         return self._given
 
     def hears(self, side: Side) -> bool:
@@ -272,13 +279,28 @@ class RtpengineRelay:
     async def settle(self, side: Side, answer: str) -> None:
         """Take the answer to it; what the other one agreed to stays."""
         check_answer(self._given, answer)
-        kept = self._said[side.other]
+        kept, self._proposed = self._said[side.other], None
         await self._answer(side, answer)
-        self._said[side.other], self._described[side] = kept, answer
+        self._said[side.other], self._described[side], self._told[side] = kept, answer, with_key_for(self._given, answer)
 
     async def withdraw(self) -> None:
-        """Nothing: rtpengine keeps to what it was answered last."""
+        """Rtpengine keeps to what it was answered last, but for the key of an offer, which it uses at once."""
+        side, self._proposed = self._proposed, None
+        if side is None:
+            return
+        if key(self._said[side.other]) is not None and key(self._given) != key(self._told[side]):
+            with suppress(MediaError):  # what is told is the refusal; rtpengine that is gone is noticed by itself
+                await self._take_key_back(side)
         self._offered = None
+
+    async def _take_key_back(self, side: Side) -> None:
+        """Have rtpengine use towards a side the key that this was told last, though the other one has a newer one by now."""
+        said, other = dict(self._said), side.other
+        proposed = await self._offer(other, with_keys_of(said[other], self._told[side]))
+        await self._answer(side, with_key_for(said[side], proposed))
+        proposed = await self._offer(side, said[side])
+        await self._answer(other, with_key_for(said[other], proposed))
+        self._said = said
 
     async def add_candidate(self, side: Side, candidate: Candidate | None, *, branch: str = "") -> None:
         """Take a trickled candidate of a WebRTC side; those of a called branch wait for its answer. Their end isn't needed."""
@@ -425,7 +447,7 @@ class RtpengineRelay:
 
     async def _watch(self) -> None:
         """Ask again and again who was heard, until the relay is deleted or rtpengine has lost the call."""
-        ears = {side: _Arrivals(time.monotonic()) for side in Side}
+        ears = {side: HeardSide(time.monotonic()) for side in Side}
         unanswered = 0
         while True:
             await asyncio.sleep(_WATCH_SECONDS if all(ear.connected for ear in ears.values()) else _QUERY_SECONDS)
@@ -440,9 +462,9 @@ class RtpengineRelay:
                 return
             unanswered = 0
             for side, ear in ears.items():
-                self._judge(side, ear, *_packets(found, side))
+                self._judge(side, ear, *packets_of(found, side))
 
-    def _judge(self, side: Side, ear: "_Arrivals", sound: int, packets: int) -> None:
+    def _judge(self, side: Side, ear: "HeardSide", sound: int, packets: int) -> None:
         """Tell what is new about a side; a held one may be silent."""
         now = time.monotonic()
         if packets != ear.packets or direction(self._said[side]) not in ("sendrecv", "sendonly"):
@@ -456,16 +478,6 @@ class RtpengineRelay:
             self._events.put(SideSilent(side, now - ear.heard_at))
 
 
-@dataclass(slots=True)
-class _Arrivals:
-    """What is known about one side's arrivals."""
-
-    heard_at: float  # on time.monotonic
-    packets: int = 0
-    connected: bool = False
-    told_at: float = float("-inf")  # that nothing comes
-
-
 def _first(sdp: str) -> str:
     return next(iter(codecs(sdp)), "")
 
@@ -475,14 +487,3 @@ def _sdp(answer: dict[str, Any]) -> str:
     if not isinstance(sdp, str):
         raise MediaError("rtpengine gave no session description")
     return sdp
-
-
-def _packets(found: dict[str, Any], side: Side) -> tuple[int, int]:
-    """How many packets came from a side: of sound, and of any kind."""
-    try:
-        own = [tag for name, tag in found["tags"].items() if name == side or name.startswith(f"{side}-")]
-        streams = [stream for tag in own for media in tag["medias"] for stream in media["streams"]]
-        counts = [("RTP" in stream["flags"], int(stream["stats"]["packets"])) for stream in streams]
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        return 0, 0
-    return sum(count for is_sound, count in counts if is_sound), sum(count for _, count in counts)

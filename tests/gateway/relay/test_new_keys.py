@@ -98,6 +98,34 @@ async def test_an_answer_to_our_offer_may_have_a_new_key(made: Talk) -> None:
         await made.goes_both_ways()
 
 
+@SIDES
+@OTHERS
+async def test_who_refuses_an_offer_of_ours_after_a_new_key_goes_on_with_the_key_it_knows(made: Talk) -> None:
+    relay = made.call.relay
+
+    async def refuse(side: Side) -> None:
+        await relay.propose(side)
+        await relay.withdraw()
+        await made.goes_both_ways()
+
+    for _ in range(2):
+        made.phone.change(key=new_key())
+        await made.renew()
+        await refuse(made.side)
+        if isinstance(made.other, ChangingPhone):
+            await refuse(made.side.other)
+    offer = await relay.propose(made.side)
+    made.phone.change(key=new_key())
+    await relay.settle(made.side, await made.phone.answer(offer))
+    await refuse(made.side)
+    if isinstance(made.other, ChangingPhone):
+        await refuse(made.side.other)
+        await relay.settle(made.side.other, await made.other.answer(await relay.propose(made.side.other)))
+        await refuse(made.side.other)
+    await made.renew()
+    await made.goes_both_ways()
+
+
 @LOCAL
 @SIDES
 @OTHERS
