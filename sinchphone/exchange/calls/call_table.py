@@ -88,6 +88,12 @@ class CallTable:
         if key in self._calls:
             self._close(key)
 
+    def withdraw(self, key: CallKey) -> None:
+        """A call between users whose caller is told that it wasn't placed: whom it was announced to learns that it's over."""
+        call = self._calls.get(key)
+        if call is not None and call.watch is not None:
+            call.watch.hang_up()  # once that is said it's closed
+
     def report(self, device: Device, call_id: str) -> None:
         """A device says that a call is over for it. The caller's word ends the call."""
         key = (device.application.key, call_id)

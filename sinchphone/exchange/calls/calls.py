@@ -83,11 +83,18 @@ class Calls:
             return await self.place_elsewhere(placing, request, answerer.process, sub_instance=sub_instance)
         if answerer is not None:
             return await self._place_once(placing, caller, request, answerer, now)
-        async with self._directory.exclusive(caller.application):
-            self._check(caller, request, now)  # others may have called meanwhile
-            if request.domain is not Domain.MXP:
-                raise not_found(f"there are no such {_DESTINATIONS[request.domain]} on this exchange")
-            return self._place_to_user(placing, request, now, no_media)
+        placement: Placement | None = None
+        try:
+            async with self._directory.exclusive(caller.application):
+                self._check(caller, request, now)  # others may have called meanwhile
+                if request.domain is not Domain.MXP:
+                    raise not_found(f"there are no such {_DESTINATIONS[request.domain]} on this exchange")
+                placement = self._place_to_user(placing, request, now, no_media)
+        except BaseException:
+            if placement is not None:  # the store doesn't say that it has it, or nobody waits for the call any more
+                self.open.withdraw((caller.application.key, request.call_id))
+            raise
+        return placement
 
     def invite(self, caller: Caller, request: CallRequest, now: float, *, besides: str = "") -> Placement:
         """Have all devices of the user ``request.identity`` ring ``besides`` that instance, for a caller who is no device;

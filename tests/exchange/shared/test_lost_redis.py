@@ -1,16 +1,19 @@
 """Redis is gone for a while, and a process for ever: nobody is told that something was done which wasn't, and nothing is lost."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
 import aiohttp
 
+from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.server import Exchange
 from sinchphone.exchange.store.redis.pipeline import LuaScript
 from sinchphone.exchange.store.redis.scripts import COMMIT
+from sinchphone.exchange.store.store import StoreError
 from sinchphone.tasks import start_task
 from tests.exchange.conftest import LegacyPhone, Phone
 from tests.exchange.shared.conftest import Join, RedisServer
@@ -124,3 +127,28 @@ async def test_what_a_process_was_told_while_redis_did_not_answer_is_written_onc
     async with http.get(f"{exchange.url}/v2/subscribe/{key}/news/0", params={"tt": start}) as answer:
         assert [message["d"] for message in (await answer.json())["m"]] == ["once"]
     assert broken
+
+
+async def test_a_call_whose_caller_is_told_that_it_was_not_placed_rings_no_longer_and_may_be_placed_again(
+    redis: RedisServer, join: Join, http: aiohttp.ClientSession, monkeypatch: Any
+) -> None:
+    """The store didn't say in time that it has it: the called rang for two minutes, and the caller was told 409."""
+    exchange = await join(redis.address)
+    alice, bob = await Phone(http, exchange.url, "alice").registered(), await Phone(http, exchange.url, "bob").registered()
+    turn = exchange.directory.exclusive
+
+    @contextlib.asynccontextmanager
+    async def unsure(application: Application) -> AsyncIterator[None]:
+        async with turn(application):
+            yield
+        raise StoreError("the exchange can't reach what it shares with others")
+
+    with monkeypatch.context() as for_a_moment:
+        for_a_moment.setattr(exchange.directory, "exclusive", unsure)
+        assert (await alice.call("bob", call_id="c1")).status == 503
+    await until(lambda: ("acme", "c1") not in exchange._calls.open._calls, 5.0)
+    device = exchange.directory.device(bob.instance)
+    assert device is not None
+    said = exchange.broker.since(device.application.signal.subscribe_key, [device.identity.signal_channel], 0)
+    assert [one.payload for one in said], "the called device is told that it's over"
+    assert (await alice.call("bob", call_id="c1")).status in (200, 201)
