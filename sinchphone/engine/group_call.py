@@ -88,6 +88,7 @@ class GroupCall:
         self._joined_at = float("-inf")
         self._refused: SinchphoneError | None = None
         self._left = False
+        self._leaving = asyncio.Event()
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -118,6 +119,7 @@ class GroupCall:
         if self._left:
             return
         self._left = True
+        self._leaving.set()
         try:
             await close_in_turn(
                 partial(cancel_all, [self._channel] if self._channel is not None else []),
@@ -170,7 +172,8 @@ class GroupCall:
         await self._follow_call(call)
 
     async def _follow_channel(self) -> None:
-        """Hear who comes, for ever; announce us whenever the network is another one."""
+        """Hear who comes, for ever, also when the network is another one; announce us once: who hears us again takes the call with us for
+        lost."""
         while True:
             pubsub = self._link.broadcast
             try:
@@ -216,14 +219,22 @@ class GroupCall:
         if lost is not None:
             await lost.hang_up()
         for tries in range(MAX_TRIES):
-            if tries:
-                await asyncio.sleep(AGAIN_S * 2 ** (tries - 1))
-                if self._left or user_id in self._calls or user_id in self._placing:  # or they called, or announced themselves again
-                    return
+            if tries and await self._leaves_within(AGAIN_S * 2 ** (tries - 1)):
+                return
+            if tries and (user_id in self._calls or user_id in self._placing):  # they called, or announced themselves again
+                return
             self._placing.add(user_id)
             if not await self._call_once(user_id):
                 return
         _log.warning("a member of group %s can't be called", self.name)
+
+    async def _leaves_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._leaving.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _call_once(self, user_id: str) -> bool:
         """Whether it failed and may be tried again."""

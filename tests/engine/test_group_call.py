@@ -118,6 +118,16 @@ async def test_whoever_has_left_tries_no_member_again(town: Town, monkeypatch: p
     assert not town.placed
 
 
+async def test_leaving_does_not_wait_for_a_member_who_is_to_be_called_again(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AGAIN_S", 60.0)
+    town.refusals.append(NetworkError("gone"))
+    town.may_place.set()
+    town.comes("bob")
+    await town.asked.wait()
+    async with asyncio.timeout(module.LEAVE_S / 2):
+        await town.group.leave()
+
+
 async def test_a_call_that_came_as_we_left_is_not_answered(town: Town) -> None:
     coming: Any = FakeCall("bob")
     assert town.group.takes(coming)

@@ -87,6 +87,9 @@ async def kept(store: Store) -> AsyncIterator[Undo]:
     """What is changed inside is written when this is left. Where it can't be, or the work inside fails or is cancelled, what was put on
     the stack takes it back, last first, in memory and in the store: who was refused finds everything as it was. Raises StoreError.
 
+    Until then others see the change: a name is taken for them, a user who is being forgotten is unknown, a new password is the one that
+    counts. That is for as long as the store takes to refuse, and none of it is told to anybody as done.
+
     Of several changes that are refused together the last is taken back first too: it may have been made on top of another.
     Every change that somebody asks for goes through here. What the exchange notes by itself (who registered, which messages a device
     has, what a call cost) is written behind: on a full disk calls go on."""
