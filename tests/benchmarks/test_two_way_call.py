@@ -1,8 +1,9 @@
 """What comes back of the peer neither hides a queue of ours nor is taken for one."""
 
 import pytest
-from two_way_call import FREE, falls, measure
-from virtual_call import longest_wait, rate
+from line import Condition
+from two_way_call import FREE, MOVED, MOVED_AT, MOVES, falls, measure, move
+from virtual_call import Terms, longest_wait, rate
 
 REPORT_S = (1.0, 5.0)
 
@@ -28,3 +29,12 @@ def test_a_way_back_that_is_full_for_ten_seconds_takes_nothing_from_a_line_that_
     call = measure(report_s, FREE, "way back narrow", 2)
     assert longest_wait(call.waiting_back) > 5
     assert rate(call, 5, 29) > 60
+
+
+@pytest.mark.parametrize("terms", MOVES.values(), ids=MOVES)
+@pytest.mark.parametrize("condition", MOVED, ids=lambda each: each.name)
+def test_a_longer_path_that_the_call_moves_to_is_no_queue_and_one_of_its_own_is_seen(condition: Condition, terms: Terms) -> None:
+    call = move(terms, condition, 2)
+    (_, _), (_, after) = condition.kbps
+    assert longest_wait(call.waiting[round(50 * MOVED_AT) :]) <= 2.8
+    assert 0.75 * min(after, 65) < rate(call, MOVED_AT + 4, MOVED_AT + 12) < 1.05 * min(after, 80)

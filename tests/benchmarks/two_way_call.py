@@ -1,10 +1,12 @@
 """A call on a virtual clock in which something comes back over a line that may be narrow too, or is somebody else's sound.
 
 usage: python tests/benchmarks/two_way_call.py [--seeds N]
+       python tests/benchmarks/two_way_call.py --moves      the call takes another path in its middle
 """
 
 import argparse
 import itertools
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, cast
@@ -33,20 +35,46 @@ class Back(Enum):
     FORWARDED = "a third party's sound"
 
 
+class LongerLine(Line):
+    """From ``moved_at`` on packets take ``longer`` [s]."""
+
+    moved_at = math.inf
+    longer = 0.0
+
+    def take(self, sequence: int, size: int, now: float) -> float | None:
+        return self._take_longer(super().take(sequence, size, now), now)
+
+    def take_check(self, size: int, now: float) -> float | None:
+        return self._take_longer(super().take_check(size, now), now)
+
+    def _take_longer(self, arrives: float | None, now: float) -> float | None:
+        return arrives if arrives is None or now < self.moved_at else arrives + self.longer
+
+
 @dataclass
 class TwoWayCall(VirtualCall):
-    """``way_back`` is the line from the peer to us, ``uplink`` that of a third party to the peer."""
+    """``way_back`` is the line from the peer to us, ``uplink`` that of a third party to the peer. At ``moved_at`` the call takes
+    another path, which is ``longer`` each way [s]."""
 
     back: Back = Back.OWN
     way_back: Condition = FREE
     uplink: Condition = FREE
     codec: bool = False
+    moved_at: float = math.inf
+    longer: float = 0.0
     waiting_back: list[float] = field(default_factory=list)  # [s] in the queue of the way back, each 20 ms
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.speaker._inbound._decoder._decoders[OPUS.name] = cast(Any, NoCodec())
-        self._way_back, self._uplink = Line(self.way_back, self.seed + 100), Line(self.uplink, self.seed + 200)
+        self._uplink = Line(self.uplink, self.seed + 200)
+        self.line, self._way_back = (
+            LongerLine(each, seed) for each, seed in ((self.condition, self.seed), (self.way_back, self.seed + 100))
+        )
+        for line in (self.line, self._way_back):
+            line.moved_at, line.longer = self.moved_at, self.longer
+        if self.moved_at < math.inf:
+            self._at(self.moved_at, self._move, None)
         self._returned = itertools.count(1)
         if self.back is not Back.RETURNED:
             self._at(FRAME_S + 0.01, self._say_there, 1)
@@ -63,6 +91,11 @@ class TwoWayCall(VirtualCall):
             if arrives is not None:
                 self._at(arrives, self._send_back, packet)
         self._at((index + 1) * FRAME_S + 0.01, self._say_there, index + 1)
+
+    def _move(self, _: None) -> None:
+        self.speaker.path.moved()
+        if self.terms.checks:
+            self._measure()
 
     def _arrive(self, packet: bytes) -> None:
         super()._arrive(packet)
@@ -83,7 +116,8 @@ class TwoWayCall(VirtualCall):
             self._at(arrives, self.speaker.answered, number)
 
     def _answer(self, packet: bytes) -> bool:
-        self._at(self._now + DELAY_S + self._way_back.waiting_s(self._now), self._answered, packet)
+        longer = self.longer if self._now >= self.moved_at else 0.0
+        self._at(self._now + DELAY_S + longer + self._way_back.waiting_s(self._now), self._answered, packet)
         return True
 
 
@@ -95,6 +129,10 @@ def falls(before: float, after: float, queue_s: float, at: float = 10.0) -> Cond
 NARROW = tuple(falls(before, after, queue_s) for before in (1000, 64) for after in (24, 32, 40) for queue_s in (0.3, 1.0)) + tuple(
     narrow(f"{kbps} kbit/s, queue {queue_s:g} s", kbps, queue_s) for kbps in (24, 40, 64) for queue_s in (0.3, 1.0)
 )
+MOVED = tuple(
+    falls(before, after, queue_s, at=12.0)
+    for before, after, queue_s in ((1000, 1000, 0.3), (24, 1000, 1.0), (1000, 24, 1.0), (1000, 40, 0.3))
+)
 #: of the others: 40 kbit/s carry less than their 50 packets a second do
 SLOW = Condition("40 kbit/s from 14 s to 24 s, queue 1 s", kbps=((0.0, 1000.0), (14.0, 40.0), (24.0, 1000.0)), queue_s=1.0)
 WAYS: dict[str, dict[str, Any]] = {
@@ -104,6 +142,17 @@ WAYS: dict[str, dict[str, Any]] = {
     "that comes late": {"back": Back.FORWARDED, "uplink": SLOW},
     "way back narrow": {"way_back": SLOW},
 }
+
+
+MOVES = {"feedback": Terms("feedback"), "reports each 1 s": Terms("reports", numbering=None, checks=True)}
+MOVED_AT, LONGER = 12.0, 0.1
+
+
+def move(terms: Terms, condition: Condition, seed: int) -> TwoWayCall:
+    """A call of half a minute that takes a longer path in its middle."""
+    call = TwoWayCall(terms, condition, seed, moved_at=MOVED_AT, longer=LONGER)
+    call.listen(np.zeros(30 * RATE, np.int16))
+    return call
 
 
 def measure(report_s: float, condition: Condition, way: str, seed: int) -> TwoWayCall:
@@ -119,7 +168,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--reports", type=float, nargs="*", default=[1.0, 5.0])
     parser.add_argument("--ways", nargs="*", default=list(WAYS))
+    parser.add_argument("--moves", action="store_true")
     given = parser.parse_args()
+    if given.moves:
+        moves: dict[str, list[float | str]] = {}
+        for condition in MOVED:
+            moves[condition.name] = []
+            for terms in MOVES.values():
+                calls = [move(terms, condition, seed) for seed in range(1, given.seeds + 1)]
+                stood = [longest_wait(call.waiting[round(50 * MOVED_AT) :]) for call in calls]
+                early, late = [np.mean([rate(call, MOVED_AT + at, MOVED_AT + at + 4) for call in calls]) for at in (0, 4)]
+                moves[condition.name].append(f"{np.mean(stood):.1f} ({max(stood):.1f}), {early:.0f} then {late:.0f}")
+        print(table("moved to another path: s a queue stands (at most), kbit/s in 4 s and the next 4", list(MOVES), moves))
+        return
     for report_s in given.reports:
         rows: dict[str, list[float | str]] = {}
         for condition in (FREE, *NARROW):

@@ -179,14 +179,15 @@ class VirtualCall:
 
     def _check(self, _: None) -> None:
         """Consent is asked for, and answered at once."""
-        speaker = self.speaker
-        wait = speaker.check_in()
-        if wait <= 0:
-            number, arrives = speaker.checked(None), self.line.take_check(CHECK_BYTES, self._now)
+        self._measure()
+        self._at(self._now + min(max(self.speaker.check_in(), 1e-6), CONSENT_S), self._check, None)
+
+    def _measure(self) -> None:
+        """A check goes out if one is due."""
+        if self.speaker.check_in() <= 0:
+            number, arrives = self.speaker.checked(None), self.line.take_check(CHECK_BYTES, self._now)
             if arrives is not None and not self.line.loses_report():
                 self._at(arrives, self._answer_check, number)
-            wait = speaker.check_in()
-        self._at(self._now + min(max(wait, 1e-6), CONSENT_S), self._check, None)
 
     def _answer_check(self, number: int) -> None:
         self._at(self._now + DELAY_S, self.speaker.answered, number)

@@ -338,6 +338,18 @@ class PathControl:
         if self._controller.judge(sample, now):
             meter.rebase()
 
+    def moved(self) -> None:
+        """From now on packets take another path: what is known of the one before, and told of its packets, says nothing of it."""
+        had_pictures = self._controller.has_pictures
+        self._controller = CongestionController()
+        self._controller.has_pictures = had_pictures
+        self._numbered = SentPackets()
+        self._arrival_meter = ArrivalMeter(self._numbered)
+        self._by_ssrc.clear()
+        self._lost.clear()
+        self._doubts = 0
+        self._checked, self._trips = None, RoundTripMeter(after=self._trips.asked_last)
+
     # round trips of checks, where the peer doesn't tell of each packet
 
     @property

@@ -336,6 +336,8 @@ class WebRtcPort(StreamPort):
         self._path_watch.ended(time.monotonic(), moved=moved, addresses=self._path.ice.gathered_from)
         if moved:
             self._stream.path.relay_bytes = self._path.ice.relay_bytes
+            self._stream.path.moved()
+            self._path.ice.measure()
             self._consent_received()
             self._events.put(Moved(pair=self._path.ice.pair_type))
 

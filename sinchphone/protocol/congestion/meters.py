@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import pairwise
 from typing import Final
 
@@ -204,10 +204,10 @@ class ReportMeter:
         if packet is None:
             return None
         before = self._transits[-1] if self._transits else None
-        transit = now - waited - packet.sent_at
+        transit = _without(waited, now - packet.sent_at, self._transits)
         self._transits.append(transit)
         if round_trip is not None:
-            self._round_trips.append(round_trip - waited)
+            self._round_trips.append(_without(waited, round_trip, self._round_trips))
         least, usual = self._bases(loss)
         wait, earlier = transit - least, 0.0 if before is None else max(0.0, before - least)
         also = max(earlier, self._round_trips[-1] - min(self._round_trips) if self._round_trips else 0.0)
@@ -252,6 +252,11 @@ class ReportMeter:
         self._doubted = False
         self._transits = deque(list(self._transits)[-1:], maxlen=_KNOWN_REPORTS)
         self._round_trips = deque(list(self._round_trips)[-1:], maxlen=_KNOWN_REPORTS)
+
+
+def _without(waited: float, taken: float, known: Collection[float]) -> float:
+    """What it took [s] but for what it has ``waited``, as far as that's possible: it can't have been faster than the fastest known."""
+    return max(taken - waited, min(taken, *known)) if known else taken
 
 
 def _ahead(sent: SentPackets, newest: SentPacket, waited: float, carried: float) -> float:

@@ -85,6 +85,8 @@ class RoundTripMeter:
         """A packet of the peer came and took ``transit`` [s], by a clock of its own."""
         if self._own.returns(payload):
             self._returned.append(now)
+        if self._last is None:
+            return  # it may have come over another path, before a move
         before = self._came
         if before is not None and abs(transit - before[0]) > _FORGOTTEN:
             self._back, self._beside, before = QueueDelay(), QueueDelay(), None  # it begins to count anew

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.media.legs.path_control import PathControl
 from sinchphone.media.port import CandidateFound, Moved, PortLost, PortOptions, RestartWanted
 from sinchphone.media.webrtc import port, secure
 from sinchphone.media.webrtc.ice import agent as ice
@@ -71,6 +72,22 @@ async def test_an_answer_that_comes_late_on_the_old_path_is_no_consent_to_the_ne
         assert not told
         caller.port._path.ice._listener.consent()
         assert told
+
+
+async def test_what_was_known_of_the_old_path_is_not_believed_of_the_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[PathControl] = []
+
+    def move(path: PathControl) -> None:
+        moved.append(path)
+
+    monkeypatch.setattr(PathControl, "moved", move)
+    async with a_call() as (caller, callee):
+        assert caller.line is not None
+        await caller.line.restart(caller)
+        await caller.wait_for(Moved)
+        await callee.wait_for(Moved)
+        assert len(moved) == 2
+        assert all(party.port._stream.path in moved for party in (caller, callee))
 
 
 async def test_an_offer_that_nobody_answers_leaves_the_path_as_it_is(quick: None) -> None:

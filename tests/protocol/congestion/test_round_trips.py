@@ -137,8 +137,8 @@ def test_packets_that_are_late_now_and_then_prove_nothing() -> None:
 def test_after_a_rebase_the_way_back_is_still_known_and_our_queue_too() -> None:
     """What waited on the way back was none of the queue that was taken for others', so it isn't taken away twice."""
     path = Checked()
-    path.hear(0.3)
     path.check()
+    path.hear(0.3)
     for _ in range(5):
         path.hear(0.3, later=0.3)
         path.check(0.5)
@@ -227,6 +227,14 @@ def test_checks_are_seldom_where_little_may_be_sent_and_soon_after_one_that_is_l
     assert path.meter.check_in(BUDGET, path.now) == pytest.approx(BASE + 0.1)
     path.lose(20)
     assert path.meter.check_in(BUDGET, path.now) > 0.2, "a path that is dead isn't asked more often for ever"
+
+
+def test_packets_that_were_under_way_on_another_path_tell_nothing_of_this_one() -> None:
+    path = Checked()
+    path.hear(0.3, later=-0.2)
+    path.check()
+    path.hear(0.3)
+    assert path.queue(0.2, 0.2) == pytest.approx(0.16)
 
 
 def test_on_another_path_numbers_go_on() -> None:

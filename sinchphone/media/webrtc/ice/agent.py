@@ -323,6 +323,12 @@ class IceConnection(seam.Connection):
                     asked_at = now
                     self._beside(self._ask_consent(pair), "ice-consent-check")
 
+    def measure(self) -> None:
+        """Send a check now where round trips tell of this path and one is due: before a queue can stand there."""
+        pair = self._nominated.get(COMPONENT)
+        if pair is not None and not self._broken and self._check_in() <= 0:
+            self._measure(pair)
+
     def _check_in(self) -> float:
         watch = self._listener.round_trips() if self.remote_password is not None else None
         return math.inf if watch is None else watch.check_in()
