@@ -5,6 +5,7 @@
     open: environment -> base URL -> register
     run:  broadcast and signal subscriptions -> frames to the client
           interrupted? -> environment.recover, dialect.confirm until it works -> reconnected
+          the network changes meanwhile? -> all of it is tried again at once
     sleep: no subscriptions, until woken; pushes are waited for elsewhere, and their line is ours then (``interrupt``, ``resume``)
 """
 
@@ -12,6 +13,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable
+from contextlib import aclosing
 
 import aiohttp
 
@@ -21,8 +23,10 @@ from sinchphone.engine.events.events import ClientEvent, Reconnected, Reconnecti
 from sinchphone.errors import NetworkError, PlatformError
 from sinchphone.signaling.api import Api
 from sinchphone.signaling.dialect import Dialect, Registration
+from sinchphone.signaling.http.network_changes import network_changes
 from sinchphone.signaling.http.transport import connector
 from sinchphone.signaling.ocra.dialect import OcraDialect
+from sinchphone.signaling.pubsub.backoff import RetryPause
 from sinchphone.signaling.pubsub.client import Interrupted, PayloadReceived, PubSub, SubscriptionResumed
 from sinchphone.signaling.rest.instances import InstanceStore
 from sinchphone.tasks import close_in_turn
@@ -70,6 +74,7 @@ class Link:
         self._on_frame = on_frame
         self._tell = tell
         self._trouble = asyncio.Event()
+        self._pause = RetryPause()  # between two tries to have the platform know us again
         self._awake = asyncio.Event()
         self._asleep = asyncio.Event()
         self._awake.set()
@@ -135,9 +140,15 @@ class Link:
         await self._signal.publish(channel, text)
 
     def renew(self) -> None:
-        """This machine's network may have changed: listen over new connections."""
+        """This machine's network may have changed: listen over new connections, and try at once what is broken."""
         self.broadcast.renew()
         self._signal.renew()
+        self._pause.cut()
+
+    def _retry_now(self) -> None:
+        self.broadcast.retry_now()
+        self._signal.retry_now()
+        self._pause.cut()
 
     @property
     def is_asleep(self) -> bool:
@@ -225,6 +236,20 @@ class Link:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen(), name="subscriptions")
             group.create_task(self._upkeep(), name="upkeep")
+            group.create_task(self._watch_network(), name="network changes")
+
+    async def _watch_network(self) -> None:
+        """Who is cut off tries again as soon as a link, an address or a route comes, in place of waiting out the delay."""
+        while True:
+            await self._trouble.wait()
+            async with aclosing(network_changes()) as changes:
+                async for _ in changes:
+                    if not self._trouble.is_set():
+                        break
+                    _logger.debug("the network has changed: trying again at once")
+                    self._retry_now()
+                else:
+                    return  # nobody tells us
 
     async def _listen(self) -> None:
         """Subscribed while awake."""
@@ -296,17 +321,21 @@ class Link:
         return True
 
     async def _mend(self) -> None:
-        wait_s = RETRY_FIRST_S
+        wait_s, failed = RETRY_FIRST_S, False
         while True:
+            self._pause.begin_try()
             try:
                 if self._trouble.is_set():
                     await self._environment.recover()
                 fresh = await self.dialect.confirm()
                 break
             except (NetworkError, PlatformError):
-                await asyncio.sleep(wait_s)
-                wait_s = min(2 * wait_s, RETRY_MOST_S)
+                failed = True
+                cut = await self._pause.wait(wait_s)
+                wait_s = RETRY_FIRST_S if cut else min(2 * wait_s, RETRY_MOST_S)
         if self._is_news(fresh):
             self._take(fresh)
             raise _RegistrationChangedError
         self.registration = fresh
+        if failed:
+            self._retry_now()

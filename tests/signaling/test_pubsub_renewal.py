@@ -8,7 +8,7 @@ import pytest
 
 from sinchphone.signaling.http import transport
 from sinchphone.signaling.pubsub.backoff import Backoff
-from sinchphone.signaling.pubsub.client import PayloadReceived, PubSub, SubscriptionResumed
+from sinchphone.signaling.pubsub.client import Interrupted, PayloadReceived, PubSub, SubscriptionResumed
 from sinchphone.tasks import cancel_all, start_task
 
 
@@ -68,3 +68,52 @@ async def test_connections_notice_that_nobody_hears_them() -> None:
     assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) + made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) <= 30
     made.close()
     await connector.close()
+
+
+async def test_an_interrupted_subscription_is_tried_at_once_where_the_network_is_back(broker: Any, session: Any, eventually: Any) -> None:
+    pubsub = PubSub(session, origin=broker.origin, secure=False, subscribe_key="sub", uuid="me", backoff=Backoff(60.0, 60.0))
+    told = []
+
+    async def listen() -> None:
+        async for event in pubsub.events(["news"]):
+            told.extend([type(event)])
+
+    listening = start_task(listen(), name="listen")
+    await eventually(lambda: broker.polls_held == 1)
+    broker.faults.extend(["500"])
+    broker.cut_polls()
+    await eventually(lambda: told == [SubscriptionResumed, Interrupted])
+    pubsub.retry_now()
+    await eventually(lambda: told == [SubscriptionResumed, Interrupted, SubscriptionResumed])
+    await cancel_all([listening])
+
+
+async def test_its_delays_begin_anew_then(broker: Any, session: Any, eventually: Any) -> None:
+    pubsub = PubSub(session, origin=broker.origin, secure=False, subscribe_key="sub", uuid="me", backoff=Backoff(0.01, 60.0, lambda: 1.0))
+
+    async def listen() -> None:
+        async for _ in pubsub.events(["news"]):
+            pass
+
+    listening = start_task(listen(), name="listen")
+    await eventually(lambda: broker.polls_held == 1)
+    broker.faults.extend(["500"] * 14)  # the next tries: 10 s after the eleventh failure, 20 s after the twelfth
+    broker.cut_polls()
+    await eventually(lambda: len(broker.faults) <= 5)
+    pubsub.retry_now()
+    await eventually(lambda: broker.polls_held == 2)
+    await cancel_all([listening])
+
+
+async def test_a_working_subscription_is_left_alone(broker: Any, pubsub: Any, eventually: Any) -> None:
+    async def listen() -> None:
+        async for _ in pubsub.events(["news"]):
+            pass
+
+    listening = start_task(listen(), name="listen")
+    await eventually(lambda: broker.polls_held == 1)
+    seen = len(broker.seen)
+    pubsub.retry_now()
+    await asyncio.sleep(0.05)
+    assert len(broker.seen) == seen
+    await cancel_all([listening])

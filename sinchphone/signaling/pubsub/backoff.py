@@ -23,3 +23,27 @@ class Backoff:
     async def wait(self, attempt: int) -> None:
         """Sleep for ``delay_s(attempt)``."""
         await asyncio.sleep(self.delay_s(attempt))
+
+
+class RetryPause:
+    """The pause between two tries of one thing: cut short once the next one may succeed."""
+
+    def __init__(self) -> None:
+        self._cut = asyncio.Event()
+
+    def begin_try(self) -> None:
+        """A try begins: only what is known from now on cuts the pause after it short."""
+        self._cut.clear()
+
+    def cut(self) -> None:
+        """Don't wait: neither now nor after the try that is under way."""
+        self._cut.set()
+
+    async def wait(self, delay_s: float) -> bool:
+        """Wait for ``delay_s``; whether it was cut short, and the delays may begin anew."""
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._cut.wait()
+        except TimeoutError:
+            return False
+        return True

@@ -54,6 +54,7 @@ class PubSub:
         self._publish_key = publish_key
         self._backoff = backoff or Backoff()
         self._publishing = asyncio.Lock()
+        self._subscriptions: set[Subscription] = set()
         self.counters = PubSubCounters()
 
     async def events(self, channels: Sequence[str]) -> AsyncIterator[PubSubEvent]:
@@ -65,9 +66,13 @@ class PubSub:
         when the iteration ends or is cancelled.
         """
         subscription = Subscription(self._requests, joined(channels), self._backoff, self.counters)
-        while True:
-            for event in await subscription.step():
-                yield event
+        self._subscriptions.add(subscription)
+        try:
+            while True:
+                for event in await subscription.step():
+                    yield event
+        finally:
+            self._subscriptions.discard(subscription)
 
     async def publish(self, channel: str, payload: object, *, deadline_s: float = 10.0) -> str:
         """Publish a JSON value; gives its timetoken. Publishes of one object go out one after the other, in the order of the calls.
@@ -93,8 +98,15 @@ class PubSub:
             self._publishing.release()
 
     def renew(self) -> None:
-        """This machine's network may have changed: subscribe over a new connection, from where we are. Nothing is told of it."""
+        """This machine's network may have changed: subscribe over a new connection, from where we are. Nothing is told of it. A
+        subscription that is interrupted is tried again at once."""
         self._requests.renew()
+        self.retry_now()
+
+    def retry_now(self) -> None:
+        """The network may be back: what is interrupted is tried again at once. What works is left alone."""
+        for subscription in self._subscriptions:
+            subscription.retry_now()
 
     async def leave(self, channels: Sequence[str]) -> None:
         """Say good-bye to the channels, within two seconds. It's a courtesy: whether it arrives doesn't matter."""

@@ -17,7 +17,7 @@ from sinchphone.errors import PlatformError, RemoteProtocolError, SinchphoneErro
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.http.transport import HttpAnswer, OversizedAnswerError
 from sinchphone.signaling.pubsub.answers import RecentMessages, SubscribeAnswer, read_subscribe_answer, skip_past
-from sinchphone.signaling.pubsub.backoff import Backoff
+from sinchphone.signaling.pubsub.backoff import Backoff, RetryPause
 from sinchphone.signaling.pubsub.requests import BrokerRequests, is_final, refusal
 
 QUIET_RETRY_S = 5.0  # a poll that was held this long and then cut (proxies do that) is first repeated without a word
@@ -68,6 +68,7 @@ class Subscription:
     def __init__(self, requests: BrokerRequests, channels: str, backoff: Backoff, counters: PubSubCounters) -> None:
         self._requests = requests
         self._backoff = backoff
+        self._pause = RetryPause()
         self._counters = counters
         self._channels = channels
         self._timetoken = "0"
@@ -81,21 +82,28 @@ class Subscription:
         self._unreadable = 0  # polls in a row whose answer can't be read
         self._retried = False  # a cut poll was repeated without a word
 
+    def retry_now(self) -> None:
+        """Where it waits before another try: don't, and begin with short delays again."""
+        self._pause.cut()
+
     async def step(self) -> list[PubSubEvent]:
         """Wait where that's due, send one request, and tell what it brought. Raises ForbiddenError or PlatformError where the broker
         refuses the first subscribe."""
         if self._failures and not self._announced:
-            await self._backoff.wait(self._failures - 1)
+            if await self._pause.wait(self._backoff.delay_s(self._failures - 1)):
+                self._failures = 1
             if self._timetoken != "0":
                 return await self._probe()
         elif self._hollow > 2:
             await self._backoff.wait(self._hollow - 3)
+        self._pause.begin_try()
         started = asyncio.get_running_loop().time()
         outcome = await self._requests.poll(self._channels, self._timetoken, self._region)
         return [] if outcome is None else self._take(outcome, asyncio.get_running_loop().time() - started)
 
     async def _probe(self) -> list[PubSubEvent]:
         """Whether subscribing works again. A subscribe from 0 is answered at once and leaves our place alone."""
+        self._pause.begin_try()
         outcome = await self._requests.poll(self._channels, "0", None)
         assert outcome is not None, "a poll from 0 is answered at once"
         answer = self._understood(outcome)
