@@ -164,6 +164,16 @@ def test_at_a_terminal_q_hangs_up() -> None:
     assert "you hung up" in terminal.seen
 
 
+def test_the_keys_of_a_group_are_told_where_there_are_any() -> None:
+    terminal = Terminal("group", "standup", "--no-audio")
+    terminal.until("m mutes, q leaves")
+    terminal.type("q")
+    assert terminal.end() == 0
+    command = [*SINCHPHONE, "group", "standup", "--no-audio", "--max-duration", "1s"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL, check=False)
+    assert "in the group standup" in ran.stderr and "q leaves" not in ran.stderr
+
+
 def test_at_a_terminal_ctrl_c_in_an_established_call_is_a_normal_end() -> None:
     terminal = Terminal("call", "echo", "--no-audio")
     terminal.until("established echo")

@@ -1,7 +1,7 @@
 """``group``: be in a group in which everybody calls everybody else."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, assert_never
+from typing import TYPE_CHECKING, Annotated, Final, assert_never
 
 import typer
 
@@ -23,6 +23,8 @@ from sinchphone.tasks import start_task
 if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
     from sinchphone.engine.group_call import GroupCall
+
+_KEYS: Final = "m mutes, q leaves"
 
 
 def add_to(app: typer.Typer, name: str) -> None:
@@ -102,7 +104,7 @@ class _Seat:
                     for call in self._group.calls:
                         self._mute(call)
                 case _:
-                    self._session.note("m mutes, q leaves")
+                    self._session.note(_KEYS)
 
     def _mute(self, call: "Call") -> None:
         call.mute(self._muted)
@@ -116,6 +118,8 @@ class _Seat:
             match event:
                 case LocalMediaAdded(group=name):
                     self._session.tell(GroupJoined(group=name, user_id=self._phone.client.user_id))
+                    if self._keys.usable:
+                        self._session.note(_KEYS)
                 case RemoteCallAdded(call=call):
                     self.met_somebody = True
                     self._session.tell(GroupCallAdded(call_id=call.id, group=self._group.name, peer=call.peer, outbound=call.outbound))

@@ -237,7 +237,7 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     c.ClientReconnecting: _reconnecting,
     c.ClientFailedTold: _nothing,
     c.ClientSleeping: lambda event: [Line("asleep: a push about a call wakes this phone")],
-    c.GroupJoined: lambda event: [Line(f"in the group {event.group} as {event.user_id}; m mutes, q leaves", "green")],
+    c.GroupJoined: lambda event: [Line(f"in the group {event.group} as {event.user_id}", "green")],
     c.GroupCallAdded: lambda event: [Line(f"{event.peer} is here", "green")],
     c.GroupCallRemoved: lambda event: [Line(f"{event.peer} is gone")],
     c.PushReceivedTold: lambda event: [Line(f"a push tells of a call by {named(event.peer, event.display_name)}", detail=not event.woke)],
