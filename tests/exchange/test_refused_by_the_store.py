@@ -18,6 +18,7 @@ from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.refusals import RefusedError
+from sinchphone.exchange.sms import inbox
 from sinchphone.exchange.sms.inbox import SmsInbox
 from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.exchange.store.store import StoreError
@@ -203,6 +204,20 @@ async def test_texts_that_the_store_does_not_take_never_came(rooms: Rooms) -> No
     with rooms.refusing("text_messages"), pytest.raises(StoreError):
         await rooms.texts.take("acme", [("+46700000001", "tea?")], sender=None, now=NOW)
     assert rooms.texts.messages("acme") == []
+
+
+async def test_the_oldest_texts_do_not_make_room_for_those_that_the_store_does_not_take(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trap: what was dropped for them stayed away."""
+    monkeypatch.setattr(inbox, "MAX_MESSAGES", 2)
+    old = await rooms.texts.take("acme", [("+46700000001", text) for text in ("tea?", "now?")], sender=None, now=NOW)
+    with rooms.refusing("text_messages"), pytest.raises(StoreError):
+        await rooms.texts.take("acme", [("+46700000001", "coffee?")], sender=None, now=NOW)
+    assert rooms.texts.messages("acme") == old
+    assert len(await rooms.store.read(TEXT_MESSAGES)) == 2
+    new = await rooms.texts.take("acme", [("+46700000001", "coffee?")], sender=None, now=NOW)
+    assert rooms.texts.messages("acme") == [*old[1:], *new]
 
 
 async def test_texts_that_the_store_does_not_let_go_are_still_there(rooms: Rooms) -> None:

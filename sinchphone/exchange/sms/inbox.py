@@ -55,30 +55,39 @@ class SmsInbox:
     def deliver(self, application: str, *, sender: str | None, number: str, text: str, now: float, batch: str | None = None) -> TextMessage:
         """Keep a text for a number (+E164) of whom the application with that key writes to; the oldest makes room. What is longer than
         ``MAX_TEXT_CHARACTERS`` is cut."""
-        name = secrets.token_hex(13)
-        message = TextMessage(id=name, batch=batch or name, sender=sender, number=number, text=text[:MAX_TEXT_CHARACTERS], at=now)
-        kept = self._messages.setdefault(application, {})
-        kept[name] = message
-        self._put(application, message)
-        while len(kept) > MAX_MESSAGES:
-            oldest = next(iter(kept))
-            del kept[oldest]
-            self._store.drop(TEXT_MESSAGES, application, oldest)
+        message = self._add(application, sender=sender, number=number, text=text, now=now, batch=batch)
+        self._make_room(application)
         return message
+
+    def deliver_unless_undone(self, application: str, undo: ExitStack, *, sender: str, number: str, text: str, now: float) -> None:
+        """As ``deliver``, but undone it never came: so the oldest makes room for it with the next one."""
+        self._make_room(application)
+        undo.callback(self._withdraw, application, [self._add(application, sender=sender, number=number, text=text, now=now)])
 
     async def take(
         self, application: str, texts: Iterable[tuple[str, str]], *, sender: str | None, now: float, batch: str | None = None
     ) -> list[TextMessage]:
         """Keep texts for numbers that are sent together, as ``deliver`` does; return when they are kept, and known to whoever asks another
-        process next. Raises StoreError: none of them came."""
+        process next. Raises StoreError: none of them came, and none made room."""
         async with kept(self._store) as undo:
-            came = [self.deliver(application, sender=sender, number=number, text=text, now=now, batch=batch) for number, text in texts]
-            self.unless_undone(application, came, undo)
+            came = [self._add(application, sender=sender, number=number, text=text, now=now, batch=batch) for number, text in texts]
+            undo.callback(self._withdraw, application, came)
+        self._make_room(application)
         return came
 
-    def unless_undone(self, application: str, messages: Iterable[TextMessage], undo: ExitStack) -> None:
-        """These never came where it's undone."""
-        undo.callback(self._withdraw, application, messages)
+    def _add(self, application: str, *, sender: str | None, number: str, text: str, now: float, batch: str | None = None) -> TextMessage:
+        name = secrets.token_hex(13)
+        message = TextMessage(id=name, batch=batch or name, sender=sender, number=number, text=text[:MAX_TEXT_CHARACTERS], at=now)
+        self._messages.setdefault(application, {})[name] = message
+        self._put(application, message)
+        return message
+
+    def _make_room(self, application: str) -> None:
+        messages = self._messages.get(application, {})
+        while len(messages) > MAX_MESSAGES:
+            oldest = next(iter(messages))
+            del messages[oldest]
+            self._store.drop(TEXT_MESSAGES, application, oldest)
 
     def _withdraw(self, application: str, messages: Iterable[TextMessage]) -> None:
         for message in messages:

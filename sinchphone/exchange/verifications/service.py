@@ -171,8 +171,7 @@ class VerificationService:
 
     def _write(self, application: Application, one: Verification, wish: VerificationWish, undo: ExitStack) -> None:
         text, sender = _text(one, wish)
-        message = self._inbox.deliver(application.key, sender=sender, number=one.number, text=text, now=time.time())
-        self._inbox.unless_undone(application.key, [message], undo)
+        self._inbox.deliver_unless_undone(application.key, undo, sender=sender, number=one.number, text=text, now=time.time())
 
     def _spoken(self, application: Application, one: Verification, wish: VerificationWish) -> Callout:
         async def hear(digit: str) -> bool:
