@@ -3,9 +3,11 @@
 Names and thresholds of the warnings are the Sinch SDK's (call quality warning events); ``SilentInboundAudio`` and
 ``ClippedOutboundAudio`` are ours. What the SDK leaves open is decided here: a level counts as zero after 5 s of exact zeros, inbound
 sound as silent after 10 s below -60 dBFS, a microphone as too loud while more than a tenth of its frames of the last 4 s are clipped, and
-a stream as missing after a second without a packet where one ought to come, whatever ICE says.
+a stream as missing after a second without a packet where one ought to come, whatever ICE says. What came while the call was on hold
+counts for none of them.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -13,7 +15,7 @@ from typing import Final
 
 from sinchphone.audio.emodel import RECOVERED_COSTS, mos
 from sinchphone.audio.frame import RATE
-from sinchphone.audio.levels.activity import Activity
+from sinchphone.audio.levels.activity import CONSTANT_SECONDS, Activity
 from sinchphone.audio.quality_warning import QualityWarning
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -91,6 +93,7 @@ class Quality:
     def __init__(self) -> None:
         self._began_at: float | None = None
         self._before: Sample | None = None
+        self._held_at: float | None = None  # last
         self._coded_kbps: float | None = None  # of what was decoded last
         self._last = QualityReport(
             sent_kbps=None, received_kbps=None, received_loss_percent=None, sent_loss_percent=None, concealed_percent=None, mos=None
@@ -131,14 +134,22 @@ class Quality:
         self._loss_spell.append((self._last.received_loss_percent or 0) > LOSS_PERCENT)
         if sample.near is not None:
             self._near_spell.append(sample.near)
-        flowing = before is not None and sample.packets_received > before.packets_received and not sample.held
-        return missing + [change for name, rule in _RULES.items() for change in self._judge(name, rule(self, sample, flowing))]
+        flowing_s = self._flowing_s(before, sample)
+        return missing + [change for name, rule in _RULES.items() for change in self._judge(name, rule(self, sample, flowing_s))]
 
     def look(self, sample: Sample) -> list[Change]:
         """Between two samples: whether the peer's stream has gone or come back. What else is in ``sample`` counts for nothing."""
         self._began_at = sample.at if self._began_at is None else self._began_at
         silent = min(sample.silent_s or 0.0, sample.at - self._began_at)  # before it was our call it may have had a reason
         return self._judge(QualityWarning.MISSING_STREAM.value, not sample.connected or silent >= MISSING_SECONDS)
+
+    def _flowing_s(self, before: Sample | None, sample: Sample) -> float:
+        """For how long what comes is to be judged; 0 where nothing comes or the call is on hold."""
+        if sample.held:
+            self._held_at = sample.at
+        if before is None or sample.held or sample.packets_received <= before.packets_received:
+            return 0.0
+        return math.inf if self._held_at is None else sample.at - self._held_at
 
     def _judge(self, name: str, wrong: bool) -> list[Change]:
         if wrong == (name in self._active):
@@ -157,7 +168,7 @@ class Quality:
         return last.clipped_frames - first.clipped_frames > CLIPPED_SHARE * (last.frames - first.frames)
 
 
-_Rule = Callable[[Quality, Sample, bool], bool]  # the last: packets are flowing
+_Rule = Callable[[Quality, Sample, float], bool]  # the last: for how many seconds what comes is to be judged
 
 _RULES: Final[Mapping[str, _Rule]] = MappingProxyType(
     {
@@ -165,12 +176,14 @@ _RULES: Final[Mapping[str, _Rule]] = MappingProxyType(
         QualityWarning.HIGH_JITTER.value: lambda quality, _, __: quality._is_bad_spell(quality._jitter_spell),
         QualityWarning.HIGH_LOSS.value: lambda quality, _, __: quality._is_bad_spell(quality._loss_spell),
         QualityWarning.CONSTANT_OUTBOUND.value: lambda _, sample, __: not sample.quiet and _is_constant(sample.near),
-        QualityWarning.CONSTANT_INBOUND.value: lambda _, sample, flowing: (
-            flowing and _is_constant(sample.far) and not _is_silent(sample.far)
+        QualityWarning.CONSTANT_INBOUND.value: lambda _, sample, flowing_s: (
+            flowing_s >= CONSTANT_SECONDS and _is_constant(sample.far) and not _is_silent(sample.far)
         ),
         QualityWarning.ZERO_OUTBOUND.value: lambda _, sample, __: not sample.quiet and _is_zero(sample.near),
-        QualityWarning.ZERO_INBOUND.value: lambda _, sample, flowing: flowing and _is_zero(sample.far),
-        QualityWarning.SILENT_INBOUND.value: lambda _, sample, flowing: flowing and _is_silent(sample.far) and not _is_zero(sample.far),
+        QualityWarning.ZERO_INBOUND.value: lambda _, sample, flowing_s: flowing_s >= ZERO_SECONDS and _is_zero(sample.far),
+        QualityWarning.SILENT_INBOUND.value: lambda _, sample, flowing_s: (
+            flowing_s >= SILENT_SECONDS and _is_silent(sample.far) and not _is_zero(sample.far)
+        ),
         QualityWarning.CLIPPED_OUTBOUND.value: lambda quality, sample, __: not sample.quiet and quality._is_clipped(),
     }
 )

@@ -72,6 +72,20 @@ def test_loss_is_that_of_the_last_second_not_of_the_whole_call() -> None:
     assert quality.report.received_loss_percent == 0
 
 
+@pytest.mark.parametrize(
+    ("far", "seconds", "name"),
+    [
+        (Activity(-80, False, 10, 60, 0, 0, 5000, True), 10, "SilentInboundAudio"),
+        (Activity(-np.inf, False, 10, 60, 60, 0, 5000, True), 5, "ZeroInboundAudioLevel"),
+        (Activity(-30, False, 10, 0, 0, 0, 5000, True), 20, "ConstantInboundAudioLevel"),
+    ],
+)
+def test_what_was_heard_during_a_hold_is_no_silence_afterwards(far: Activity, seconds: int, name: str) -> None:
+    call = [second(n, held=n < 30, far=far) for n in range(30 + seconds)]
+    assert changes(*call) == [(name, True)]
+    assert changes(*call[:-1]) == []
+
+
 def test_media_that_is_gone_is_missing() -> None:
     assert changes(second(0), second(1, connected=False), second(2)) == [("MissingMediaStream", True), ("MissingMediaStream", False)]
 
