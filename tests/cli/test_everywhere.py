@@ -83,7 +83,7 @@ def test_quiet_counts_wherever_it_stands(sinchphone: Callable[..., Any], platfor
         seen.append(flags.quiet)
         raise DeviceError("none")
 
-    monkeypatch.setattr("sinchphone.cli.commands.setup.devices_try._open", stand_in)
+    monkeypatch.setattr("sinchphone.cli.commands.setup.devices_try.session_of", stand_in)
     assert (sinchphone(*line.split()).code, seen) == (11, [True])
 
 
