@@ -129,15 +129,16 @@ async def test_a_full_disk_refuses_a_message_and_does_not_deliver_it(legacy: Any
     assert (await messages(bob, token))[0] == [frame]
 
 
-async def test_a_change_that_failed_unseen_is_told_to_the_next_who_asks(tmp_path: Path) -> None:
+async def test_a_change_that_failed_unseen_is_told_to_those_alone_who_began_before_it(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "x.sqlite3")
     await store.open()
+    before = store.mark()
     store.put(TIME_TOKENS, 1, None)
     await asyncio.sleep(0.3)  # the thread has found out
     await store.keep(TIME_TOKENS, (7, 7))  # no business of this one
     with pytest.raises(StoreError):
-        await store.settle()
-    await store.settle()
+        await store.settle(before)
+    await store.settle(store.mark())
     with pytest.raises(StoreError):
         await store.keep(TIME_TOKENS, (8, 8), (9, None))
     assert await store.read(TIME_TOKENS) == [(7, 7)]  # all or nothing
