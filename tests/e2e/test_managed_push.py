@@ -277,7 +277,7 @@ async def test_a_client_that_is_left_takes_no_more_pushes(lines: Any, steps: Any
     await bob.set_support_managed_push(sleep_after=0.1)
     await asleep(bob)
     await bob.close()
-    details = await steps.end_of(await alice.call_user("bob"), seconds=5)
+    details = await steps.end_of(await alice.call_user("bob"))
     assert "not listening" in str(details.error)
 
 
