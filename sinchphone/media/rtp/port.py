@@ -22,8 +22,7 @@ from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes
 from sinchphone.media.codecs.choice import load_codecs
 from sinchphone.media.codecs.codec import CODECS
 from sinchphone.media.legs.leg import PortLeg
-from sinchphone.media.legs.stream import Stream
-from sinchphone.media.legs.stream_port import StreamPort
+from sinchphone.media.legs.stream import Stream, StreamPort
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import NOT_FORKED, Connected, PortEvent, PortSilent, PortStats, Redirected, RtpPortOptions
 from sinchphone.media.rtp.secure import SrtpReceiver, SrtpSender, new_keys

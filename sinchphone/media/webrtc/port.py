@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Final
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.choice import load_codecs
 from sinchphone.media.legs.leg import PortLeg
-from sinchphone.media.legs.stream import Stream
-from sinchphone.media.legs.stream_port import StreamPort
+from sinchphone.media.legs.stream import Stream, StreamPort
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.port import (
