@@ -28,6 +28,16 @@ class SlowForks:
         return await self._fork()
 
 
+async def talks_on_the_second_port_alone(harness: Harness) -> None:
+    """Until the call is hung up."""
+    harness.port_one.made[0].queue.put_nowait(Connected(pair="host", codec="opus"))
+    await harness.reach(State.ESTABLISHED)
+    await harness.until("port close")
+    assert "port.1 close" not in harness.log
+    await harness.call.hang_up()
+    await harness.end()
+
+
 @pytest.mark.parametrize("loser", [None, Method.DENY])
 async def test_the_first_devices_port_stays_open_until_the_winner_has_one_of_its_own(loser: Any) -> None:
     """A machine that is busy makes it late: the device was answered by then, and the first one is out."""
@@ -46,12 +56,7 @@ async def test_the_first_devices_port_stays_open_until_the_winner_has_one_of_its
         await asyncio.sleep(0)
     forks.may_end.set()
     await harness.until("port.1 accept")
-    harness.port_one.made[0].queue.put_nowait(Connected(pair="host", codec="opus"))
-    await harness.reach(State.ESTABLISHED)
-    await harness.until("port close")
-    assert "port.1 close" not in harness.log
-    await harness.call.hang_up()
-    await harness.end()
+    await talks_on_the_second_port_alone(harness)
 
 
 async def test_the_port_of_a_first_device_that_declined_is_closed_as_soon_as_another_one_answers() -> None:
@@ -65,12 +70,7 @@ async def test_the_port_of_a_first_device_that_declined_is_closed_as_soon_as_ano
         await asyncio.sleep(0)
     assert "port close" not in harness.log
     harness.hear(Method.JOIN, BOB2)
-    harness.port_one.made[0].queue.put_nowait(Connected(pair="host", codec="opus"))
-    await harness.reach(State.ESTABLISHED)
-    await harness.until("port close")
-    assert "port.1 close" not in harness.log
-    await harness.call.hang_up()
-    await harness.end()
+    await talks_on_the_second_port_alone(harness)
 
 
 async def test_attack_a_peer_that_names_candidates_without_end_takes_no_more_memory_and_is_heard_when_it_leaves() -> None:

@@ -158,24 +158,24 @@ async def test_a_token_that_limits_the_registration_limits_the_instance(platform
     assert registration.instance.expire_at == pytest.approx(time.time() + 3 * DAY, abs=60)
 
 
-async def test_a_valid_instance_works_on_when_it_cannot_be_prolonged(platform: Any, dialect_for: Any) -> None:
+async def prolonging_is_due(platform: Any, dialect_for: Any, *, token: object) -> Any:
+    """The dialect of an instance that is valid for 50 days more."""
     platform.lifetime_s, platform.window_s = 300 * DAY, 100 * DAY
     first = dialect_for()
     await first.register()
     await first.close()
     platform.clock_ahead_s = 250 * DAY
-    late = dialect_for(clock=lambda: time.time() + 250 * DAY, token="not a token")
+    return dialect_for(clock=lambda: time.time() + 250 * DAY, token=token)
+
+
+async def test_a_valid_instance_works_on_when_it_cannot_be_prolonged(platform: Any, dialect_for: Any) -> None:
+    late = await prolonging_is_due(platform, dialect_for, token="not a token")
     assert (await late.register()).instance.id == "i-1"
 
 
 async def test_a_valid_instance_works_on_while_the_source_of_its_tokens_is_not_reached(platform: Any, dialect_for: Any) -> None:
     """A client that comes back after an interruption waited for the tokens' backend until that was there again."""
-    platform.lifetime_s, platform.window_s = 300 * DAY, 100 * DAY
-    first = dialect_for()
-    await first.register()
-    await first.close()
-    platform.clock_ahead_s = 250 * DAY
-    late = dialect_for(clock=lambda: time.time() + 250 * DAY, token=NetworkError("the backend at token_url can't be reached"))
+    late = await prolonging_is_due(platform, dialect_for, token=NetworkError("the backend at token_url can't be reached"))
     assert (await late.register()).instance.id == "i-1"
     assert (await late.confirm()).instance.id == "i-1"
 

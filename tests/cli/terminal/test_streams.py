@@ -77,17 +77,23 @@ def read_slowly(descriptor: int, into: list[bytes]) -> None:
         time.sleep(0.001)
 
 
+def all_read_slowly(descriptor: int, process: "subprocess.Popen[Any]") -> bytes:
+    """What the process wrote until its end, which is a good one."""
+    got: list[bytes] = []
+    reader = threading.Thread(target=read_slowly, args=(descriptor, got))
+    reader.start()
+    assert process.wait(LIMIT) == 0
+    reader.join(LIMIT)
+    return b"".join(got)
+
+
 def test_what_a_slow_reader_of_a_non_blocking_pipe_gets_is_whole(pipe: tuple[int, int]) -> None:
     ours, theirs = pipe
     process = start("-c", WRITING, stdout=theirs, stderr=theirs, env={**os.environ, "PYTHONUTF8": "1"})
     os.close(theirs)
-    got: list[bytes] = []
-    reader = threading.Thread(target=read_slowly, args=(ours, got))
-    reader.start()
-    assert process.wait(LIMIT) == 0
-    reader.join(LIMIT)
+    got = all_read_slowly(ours, process)
     expected = "".join(f"line {number} é\n" for number in range(20_000)) + "err" * 50_000 + "\n"
-    assert b"".join(got).decode() == expected
+    assert got.decode() == expected
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of descriptors there")
@@ -95,12 +101,8 @@ def test_what_a_slow_reader_gets_is_whole_beside_a_thousand_open_files(pipe: tup
     ours, theirs = pipe
     process = start("-c", MANY_FILES + "print('err' * 50_000, file=sys.stderr)", stdout=subprocess.DEVNULL, stderr=theirs)
     os.close(theirs)
-    got: list[bytes] = []
-    reader = threading.Thread(target=read_slowly, args=(ours, got))
-    reader.start()
-    assert process.wait(LIMIT) == 0
-    reader.join(LIMIT)
-    assert b"".join(got).decode() == "err" * 50_000 + "\n"
+    got = all_read_slowly(ours, process)
+    assert got.decode() == "err" * 50_000 + "\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of descriptors there")
@@ -117,12 +119,8 @@ def test_a_long_result_through_a_non_blocking_pipe_is_whole(pipe: tuple[int, int
     fill(theirs)
     process = start("-m", "sinchphone", "config", "schema", stdout=theirs)
     os.close(theirs)
-    got: list[bytes] = []
-    reader = threading.Thread(target=read_slowly, args=(ours, got))
-    reader.start()
-    assert process.wait(LIMIT) == 0
-    reader.join(LIMIT)
-    assert b"".join(got).strip(b"\0").decode().strip() == schema_text().strip()
+    got = all_read_slowly(ours, process)
+    assert got.strip(b"\0").decode().strip() == schema_text().strip()
 
 
 def test_a_call_reports_every_event_to_a_reader_that_pauses(pipe: tuple[int, int]) -> None:
@@ -131,12 +129,8 @@ def test_a_call_reports_every_event_to_a_reader_that_pauses(pipe: tuple[int, int
     fill(theirs)
     process = start("-m", "sinchphone", "call", "tone", "--no-audio", "--json", "--max-duration", "1s", stdout=theirs)
     os.close(theirs)
-    got: list[bytes] = []
-    reader = threading.Thread(target=read_slowly, args=(ours, got))
-    reader.start()
-    assert process.wait(LIMIT) == 0
-    reader.join(LIMIT)
-    events = [json.loads(line) for line in b"".join(got).strip(b"\0").splitlines()]
+    got = all_read_slowly(ours, process)
+    events = [json.loads(line) for line in got.strip(b"\0").splitlines()]
     assert [event["seq"] for event in events] == list(range(len(events)))
     assert [event["event"] for event in events][-2:] == ["call.ended", "result"]
 
